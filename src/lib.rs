@@ -5,3 +5,4 @@ pub mod document;
 pub mod score;
 pub mod taxonomy;
 pub mod text;
+pub mod tokens;
