@@ -1,5 +1,20 @@
 //! Evidence and text features → model → [`Verdict`].
 
+mod clusters;
+mod evidence;
+pub mod features;
+pub mod heads;
+pub mod labels;
+pub mod lexicon;
+pub mod logistic;
+pub mod model;
+mod names;
+pub mod referee;
+pub mod scorer;
+pub mod train;
 pub mod verdict;
+pub mod words;
 
+pub use model::Model;
+pub use scorer::{Contribution, Scorer};
 pub use verdict::{Evidence, Verdict};

@@ -1,0 +1,67 @@
+//! Chooses the sentences that show a category: those that the sentence heads rank first, for
+//! categories that the document heads hold likely.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use crate::taxonomy::Category;
+use crate::text::Span;
+
+use super::heads;
+use super::logistic::sigmoid;
+use super::model::Signals;
+use super::verdict::{Evidence, Verdict};
+use super::words::Words;
+
+/// At most this many places for one category in one window.
+const MOST: usize = 3;
+/// Longer sentences are cut to this many words.
+const LONGEST: usize = 28;
+
+/// Adds evidence to `verdict` for every category whose probability reaches its threshold.
+pub fn choose(text: &str, offset: usize, words: &Words, signals: &Signals, thresholds: &[f32], verdict: &mut Verdict) {
+    for (index, category) in Category::ALL.iter().enumerate() {
+        let probability = verdict.categories[index];
+        if probability < thresholds[index] {
+            continue;
+        }
+        let head = heads::SENTENCE_CATEGORY + index;
+        let general = usize::from(!category.is_coercion());
+        // The general head steadies the rare category's own one.
+        let score = |nth: usize| {
+            let row = &signals.sentences[nth * heads::SENTENCE_COUNT..][..heads::SENTENCE_COUNT];
+            row[head] + 0.5 * row[general]
+        };
+        let mut ranked: Vec<(f32, usize)> = (0..words.sentences.len()).map(|n| (score(n), n)).collect();
+        ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let Some(best) = ranked.first().map(|r| r.0) else { continue };
+        for (score, nth) in ranked.into_iter().take(MOST) {
+            if score < best - 1.5 {
+                break;
+            }
+            let span = trim(text, words, nth);
+            verdict.evidence.push(Evidence {
+                category: *category,
+                span: Span::new(span.start + offset, span.end + offset),
+                strength: probability * sigmoid(score - best) * 2.0,
+                rule: model_rule(),
+            });
+        }
+    }
+    verdict.evidence.sort_by_key(|e| (e.category.index(), e.span.start));
+}
+
+/// The sentence, or the first [`LONGEST`] words of it.
+fn trim(text: &str, words: &Words, nth: usize) -> Span {
+    let sentence = words.sentences[nth];
+    if sentence.last - sentence.first <= LONGEST {
+        let end = sentence.span.end.min(text.len());
+        return Span::new(sentence.span.start, end);
+    }
+    Span::new(sentence.span.start, words.words[sentence.first + LONGEST - 1].span.end)
+}
+
+fn model_rule() -> Arc<str> {
+    static NAME: OnceLock<Arc<str>> = OnceLock::new();
+    NAME.get_or_init(|| Arc::from("model")).clone()
+}
