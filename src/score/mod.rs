@@ -8,7 +8,7 @@ pub mod labels;
 pub mod lexicon;
 pub mod logistic;
 pub mod model;
-mod names;
+pub mod names;
 pub mod referee;
 pub mod scorer;
 pub mod train;

@@ -49,6 +49,8 @@ impl Default for FitOptions {
 pub struct Fitted {
     pub model: Model,
     pub held_out: Vec<Verdict>,
+    /// Stage-two inputs of every label, from a stage one that had not seen its unit.
+    pub inputs: Vec<Vec<f32>>,
 }
 
 struct Example<'a> {
@@ -95,7 +97,7 @@ pub fn train(labels: &[Label], options: &FitOptions, say: &(dyn Fn(&str) + Sync)
     let held_out = verdicts(&examples, &rows, &scores, &second, options);
     let first = fit_first(&examples, None, options);
     say("stage one fitted on all");
-    Fitted { model: Model::new(first, second), held_out }
+    Fitted { model: Model::new(first, second), held_out, inputs: rows }
 }
 
 impl<'a> Example<'a> {
