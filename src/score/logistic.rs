@@ -67,18 +67,24 @@ const MEMORY: usize = 6;
 /// not penalised. Heads without both kinds of example become the constant log-odds.
 #[must_use]
 pub fn fit(rows: &Rows, targets: &[Target], penalty: f32, iterations: usize) -> Linear {
+    fit_near(rows, targets, &vec![0.0; rows.width], penalty, iterations)
+}
+
+/// As [`fit`], but the penalty is on the distance to `prior`.
+#[must_use]
+pub fn fit_near(rows: &Rows, targets: &[Target], prior: &[f32], penalty: f32, iterations: usize) -> Linear {
     let width = rows.width;
     let total: f32 = targets.iter().map(|t| t.1).sum();
     let positive: f32 = targets.iter().map(|t| t.0 * t.1).sum();
     let rate = ((positive + 0.1) / (total + 0.2)).clamp(1e-4, 1.0 - 1e-4);
-    let mut x = vec![0.0_f32; width + 1];
-    x[width] = (rate / (1.0 - rate)).ln();
+    let mut x = prior.to_vec();
+    x.push((rate / (1.0 - rate)).ln());
     if positive < 1.5 || total - positive < 1.5 {
         x.truncate(width);
         return Linear { weights: x, bias: (rate / (1.0 - rate)).ln() };
     }
     let used: Vec<usize> = (0..rows.len()).filter(|i| targets[*i].1 > 0.0).collect();
-    let problem = Problem { rows, targets, used, penalty };
+    let problem = Problem { rows, targets, prior, used, penalty };
     let mut gradient = vec![0.0; width + 1];
     let mut loss = problem.loss(&x, &mut gradient);
     let mut history = History::default();
@@ -107,6 +113,7 @@ pub fn fit(rows: &Rows, targets: &[Target], penalty: f32, iterations: usize) -> 
 struct Problem<'a> {
     rows: &'a Rows,
     targets: &'a [Target],
+    prior: &'a [f32],
     used: Vec<usize>,
     penalty: f32,
 }
@@ -115,9 +122,10 @@ impl Problem<'_> {
     fn loss(&self, x: &[f32], gradient: &mut [f32]) -> f64 {
         let width = self.rows.width;
         let mut loss = 0.0_f64;
-        for (slot, weight) in gradient[..width].iter_mut().zip(x) {
-            *slot = self.penalty * weight;
-            loss += 0.5 * f64::from(self.penalty) * f64::from(*weight) * f64::from(*weight);
+        for (at, slot) in gradient[..width].iter_mut().enumerate() {
+            let away = x[at] - self.prior[at];
+            *slot = self.penalty * away;
+            loss += 0.5 * f64::from(self.penalty) * f64::from(away) * f64::from(away);
         }
         gradient[width] = 0.0;
         for &i in &self.used {

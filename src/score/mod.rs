@@ -9,6 +9,7 @@ pub mod lexicon;
 pub mod logistic;
 pub mod model;
 pub mod names;
+mod prior;
 pub mod referee;
 pub mod scorer;
 pub mod train;

@@ -13,7 +13,7 @@ use crate::taxonomy::Category;
 use super::features::Features;
 use super::heads;
 use super::labels::Label;
-use super::logistic::{Linear, Rows, Target, fit};
+use super::logistic::{Linear, Rows, Target, fit, fit_near};
 use super::model::{First, INPUTS, Model, Second, Signals, inputs, term};
 use super::verdict::Verdict;
 use super::words::Words;
@@ -28,19 +28,16 @@ pub struct FitOptions {
     pub document_penalty: f32,
     pub sentence_penalty: f32,
     pub stack_penalty: f32,
-    /// Unit-name prefixes whose examples only ever train, such as the shipped texts' own.
-    pub train_only: Vec<String>,
 }
 
 impl Default for FitOptions {
     fn default() -> Self {
         Self {
             folds: 10,
-            rows: 30_000,
-            document_penalty: 0.25,
+            rows: 36_000,
+            document_penalty: 0.5,
             sentence_penalty: 0.5,
-            stack_penalty: 8.0,
-            train_only: Vec::new(),
+            stack_penalty: 1000.0,
         }
     }
 }
@@ -49,6 +46,8 @@ impl Default for FitOptions {
 pub struct Fitted {
     pub model: Model,
     pub held_out: Vec<Verdict>,
+    /// The same where only the document, not its family, was unseen by stage one.
+    pub held_out_same_kind: Vec<Verdict>,
     /// Stage-two inputs of every label, from a stage one that had not seen its unit.
     pub inputs: Vec<Vec<f32>>,
 }
@@ -65,39 +64,53 @@ struct Example<'a> {
 #[must_use]
 pub fn train(labels: &[Label], options: &FitOptions, say: &(dyn Fn(&str) + Sync)) -> Fitted {
     let folds = assign_folds(labels, options.folds);
-    let examples: Vec<Example> =
+    let mut examples: Vec<Example> =
         labels.par_iter().zip(&folds).map(|(label, fold)| Example::read(label, *fold)).collect();
     say(&format!("{} documents read", examples.len()));
-    let stacked: Vec<(usize, Vec<f32>)> = (0..options.folds)
-        .flat_map(|fold| {
-            let first = fit_first(&examples, Some(fold), options);
-            say(&format!("stage one without fold {} of {}", fold + 1, options.folds));
-            answers(&examples, &first, |e| e.fold == fold)
-        })
-        .collect();
-    let mut rows = vec![Vec::new(); examples.len()];
-    for (at, row) in stacked {
-        rows[at] = row;
-    }
-    let mut scores = vec![Vec::new(); examples.len()];
-    let held: Vec<Vec<(usize, Vec<f32>)>> = (0..options.folds)
+    // The same kinds of text, other documents: what stage one says where it is at home.
+    examples.iter_mut().enumerate().for_each(|(at, e)| e.fold = at % SAME_KIND_FOLDS);
+    let same = held_answers(&examples, SAME_KIND_FOLDS, options, say);
+    examples.iter_mut().zip(&folds).for_each(|(e, fold)| e.fold = *fold);
+    let rows = held_answers(&examples, options.folds, options, say);
+    let held: Vec<[Vec<(usize, Vec<f32>)>; 2]> = (0..options.folds)
         .into_par_iter()
         .map(|fold| {
-            let second = fit_second(&examples, &rows, Some(fold), options);
-            apply_second(&second, &rows, &examples, fold)
+            let second = fit_second(&examples, &[&rows, &same], Some(fold), options);
+            [&rows, &same].map(|table| apply_second(&second, table, &examples, fold))
         })
         .collect();
-    for (at, row) in held.into_iter().flatten() {
-        scores[at] = row;
+    let mut tables = [vec![Vec::new(); examples.len()], vec![Vec::new(); examples.len()]];
+    for pair in held {
+        for (table, list) in tables.iter_mut().zip(pair) {
+            list.into_iter().for_each(|(at, row)| table[at] = row);
+        }
     }
+    let [scores, same_scores] = tables;
     say("stage two cross-validated");
-    let mut second = fit_second(&examples, &rows, None, options);
-    (second.slope, second.offset) = calibrate(&examples, &scores);
-    second.evidence = evidence_thresholds(labels, &scores, &second);
-    let held_out = verdicts(&examples, &rows, &scores, &second, options);
+    let mut second = fit_second(&examples, &[&rows, &same], None, options);
+    (second.slope, second.offset) = calibrate(&examples, &[&scores, &same_scores]);
+    second.evidence = evidence_thresholds(labels, &[&scores, &same_scores], &second);
+    let held_out = verdicts(&examples, &rows, &scores, &second);
+    let held_out_same_kind = verdicts(&examples, &same, &same_scores, &second);
     let first = fit_first(&examples, None, options);
     say("stage one fitted on all");
-    Fitted { model: Model::new(first, second), held_out, inputs: rows }
+    Fitted { model: Model::new(first, second), held_out, held_out_same_kind, inputs: rows }
+}
+
+/// Folds over documents, whatever their family.
+const SAME_KIND_FOLDS: usize = 5;
+
+/// Stage-two inputs of every example from a stage one fitted without its fold.
+fn held_answers(examples: &[Example], folds: usize, options: &FitOptions, say: &(dyn Fn(&str) + Sync)) -> Vec<Vec<f32>> {
+    let mut rows = vec![Vec::new(); examples.len()];
+    for fold in 0..folds {
+        let first = fit_first(examples, Some(fold), options);
+        for (at, row) in answers(examples, &first, |e| e.fold == fold) {
+            rows[at] = row;
+        }
+        say(&format!("stage one without fold {} of {folds}", fold + 1));
+    }
+    rows
 }
 
 impl<'a> Example<'a> {
@@ -163,25 +176,44 @@ fn fit_first(examples: &[Example], without: Option<usize>, options: &FitOptions)
     first
 }
 
-/// The features that most documents share, rare ones left out.
+/// The features that tell most about some question, rare ones left out: the greatest chi-square
+/// over all heads' positives decides, so that plain but telling words beat frequent idle ones.
 fn vocabulary(used: &[&Example], most: usize) -> First {
-    let mut frequency: HashMap<u32, u32> = HashMap::new();
+    let mut counts: HashMap<u32, [u16; heads::COUNT + 1]> = HashMap::new();
+    let mut totals = [0_u16; heads::COUNT];
     for example in used {
+        let positive: Vec<usize> =
+            (0..heads::COUNT).filter(|h| heads::target(example.label, *h).0 > 0.5).collect();
+        positive.iter().for_each(|h| totals[*h] += 1);
         let mut all = example.features.hashes.clone();
         all.sort_unstable();
         all.dedup();
         for hash in all {
-            *frequency.entry(hash).or_default() += 1;
+            let row = counts.entry(hash).or_insert([0; heads::COUNT + 1]);
+            row[heads::COUNT] += 1;
+            positive.iter().for_each(|h| row[*h] += 1);
         }
     }
-    let mut kept: Vec<(u32, u32)> = frequency.into_iter().filter(|(_, count)| *count >= 4).collect();
-    kept.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-    kept.truncate(most);
-    kept.sort_unstable();
     let total = used.len() as f32;
+    let telling = |row: &[u16; heads::COUNT + 1]| -> f32 {
+        let n = f32::from(row[heads::COUNT]);
+        let one = |(count, all): (&u16, &u16)| {
+            let expected = n * f32::from(*all) / total;
+            (f32::from(*count) - expected).powi(2) / (expected + 1.0)
+        };
+        row.iter().zip(&totals).map(one).fold(0.0, f32::max)
+    };
+    let mut kept: Vec<(f32, u32, u16)> = counts
+        .iter()
+        .filter(|(_, row)| row[heads::COUNT] >= 4)
+        .map(|(hash, row)| (telling(row), *hash, row[heads::COUNT]))
+        .collect();
+    kept.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    kept.truncate(most);
+    kept.sort_by_key(|k| k.1);
     let mut first = First {
-        hashes: kept.iter().map(|k| k.0).collect(),
-        idf: kept.iter().map(|k| ((1.0 + total) / (1.0 + k.1 as f32)).ln() + 0.3).collect(),
+        hashes: kept.iter().map(|k| k.1).collect(),
+        idf: kept.iter().map(|k| ((1.0 + total) / (1.0 + f32::from(k.2))).ln() + 0.3).collect(),
         ..First::default()
     };
     first.index();
@@ -272,25 +304,26 @@ fn answers(examples: &[Example], first: &First, wanted: impl Fn(&Example) -> boo
         .collect()
 }
 
-fn fit_second(examples: &[Example], rows: &[Vec<f32>], without: Option<usize>, options: &FitOptions) -> Second {
+fn fit_second(examples: &[Example], tables: &[&Vec<Vec<f32>>], without: Option<usize>, options: &FitOptions) -> Second {
     let used: Vec<usize> = (0..examples.len()).filter(|i| Some(examples[*i].fold) != without).collect();
     let mut second = Second::default();
-    let n = used.len().max(1) as f32;
+    let all: Vec<(usize, &Vec<f32>)> = tables.iter().flat_map(|t| used.iter().map(|i| (*i, &t[*i]))).collect();
+    let n = all.len().max(1) as f32;
     for input in 0..INPUTS {
-        let mean = used.iter().map(|i| rows[*i][input]).sum::<f32>() / n;
-        let variance = used.iter().map(|i| (rows[*i][input] - mean).powi(2)).sum::<f32>() / n;
+        let mean = all.iter().map(|(_, row)| row[input]).sum::<f32>() / n;
+        let variance = all.iter().map(|(_, row)| (row[input] - mean).powi(2)).sum::<f32>() / n;
         second.mean.push(mean);
         second.scale.push(if variance > 1e-8 { 1.0 / variance.sqrt() } else { 0.0 });
     }
     let mut table = Rows::new(INPUTS);
-    for i in &used {
-        table.push((0..INPUTS).map(|input| (input as u32, second.standard(input, rows[*i][input]))));
+    for (_, row) in &all {
+        table.push((0..INPUTS).map(|input| (input as u32, second.standard(input, row[input]))));
     }
     let fitted: Vec<Linear> = (0..heads::COUNT)
         .into_par_iter()
         .map(|head| {
-            let targets: Vec<Target> = used.iter().map(|i| heads::target(examples[*i].label, head)).collect();
-            fit(&table, &targets, options.stack_penalty, 60)
+            let targets: Vec<Target> = all.iter().map(|(i, _)| heads::target(examples[*i].label, head)).collect();
+            fit_near(&table, &targets, &super::prior::weights(head), options.stack_penalty, 25)
         })
         .collect();
     for head in fitted {
@@ -316,13 +349,13 @@ fn apply_second(second: &Second, rows: &[Vec<f32>], examples: &[Example], fold: 
 }
 
 /// Platt scaling of every head on the held-out scores.
-fn calibrate(examples: &[Example], scores: &[Vec<f32>]) -> (Vec<f32>, Vec<f32>) {
+fn calibrate(examples: &[Example], tables: &[&Vec<Vec<f32>>]) -> (Vec<f32>, Vec<f32>) {
     (0..heads::COUNT)
         .into_par_iter()
         .map(|head| {
             let mut rows = Rows::new(1);
             let mut targets = Vec::new();
-            for (example, score) in examples.iter().zip(scores) {
+            for (example, score) in tables.iter().flat_map(|t| examples.iter().zip(t.iter())) {
                 rows.push(std::iter::once((0, score[head])));
                 targets.push(heads::target(example.label, head));
             }
@@ -335,7 +368,7 @@ fn calibrate(examples: &[Example], scores: &[Vec<f32>]) -> (Vec<f32>, Vec<f32>) 
 
 /// The lowest threshold per category at which four of five predictions are right on held-out
 /// texts, within 0.2..=0.6.
-fn evidence_thresholds(labels: &[Label], scores: &[Vec<f32>], second: &Second) -> Vec<f32> {
+fn evidence_thresholds(labels: &[Label], tables: &[&Vec<Vec<f32>>], second: &Second) -> Vec<f32> {
     Category::ALL
         .iter()
         .map(|category| {
@@ -343,7 +376,7 @@ fn evidence_thresholds(labels: &[Label], scores: &[Vec<f32>], second: &Second) -
             let p = |row: &Vec<f32>| super::logistic::sigmoid(second.calibrate(head, row[head]));
             let good = |threshold: f32| {
                 let (mut right, mut all) = (0.0_f32, 0.0_f32);
-                for (label, row) in labels.iter().zip(scores) {
+                for (label, row) in tables.iter().flat_map(|t| labels.iter().zip(t.iter())) {
                     if p(row) >= threshold {
                         all += 1.0;
                         right += f32::from(u8::from(label.has(*category)));
@@ -356,7 +389,7 @@ fn evidence_thresholds(labels: &[Label], scores: &[Vec<f32>], second: &Second) -
         .collect()
 }
 
-fn verdicts(examples: &[Example], rows: &[Vec<f32>], scores: &[Vec<f32>], second: &Second, _: &FitOptions) -> Vec<Verdict> {
+fn verdicts(examples: &[Example], rows: &[Vec<f32>], scores: &[Vec<f32>], second: &Second) -> Vec<Verdict> {
     examples
         .par_iter()
         .enumerate()

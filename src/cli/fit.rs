@@ -1,0 +1,69 @@
+//! `parable fit`: labelled files → model file.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use super::eval::{self, Row};
+use crate::score::labels;
+use crate::score::train::{FitOptions, train};
+
+/// Fits the scoring model on labelled documents. The same labels give the same bytes.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Labelled files (JSON Lines, as the annotation guide defines them).
+    #[arg(required = true)]
+    pub labels: Vec<PathBuf>,
+    /// Where the model file goes; without it only the cross-validation is shown.
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+    /// Which held-out figures to print: whole families unseen, or only the documents.
+    #[arg(long, value_enum, default_value_t = Cv::Family)]
+    pub cv: Cv,
+    /// Folds into which whole families are put; families are never split.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=200))]
+    pub folds: u16,
+    /// Judge only documents whose family begins with none of these; they still train.
+    #[arg(long = "train-only", value_name = "PREFIX")]
+    pub train_only: Vec<String>,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a held-out document's model had not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Cv {
+    /// Its whole family or contrast group.
+    Family,
+    /// Only the document itself.
+    Document,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut all = Vec::new();
+    for path in &args.labels {
+        let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        all.extend(labels::parse(&path.display().to_string(), &text)?);
+    }
+    let options = FitOptions { folds: usize::from(args.folds), ..FitOptions::default() };
+    let fitted = train(&all, &options, &|line| eprintln!("{line}"));
+    if let Some(path) = &args.output {
+        let bytes = fitted.model.to_bytes();
+        std::fs::write(path, &bytes).with_context(|| format!("writing {}", path.display()))?;
+        eprintln!("{}: model {}, {} bytes", path.display(), fitted.model.version(), bytes.len());
+    }
+    let verdicts = match args.cv {
+        Cv::Family => fitted.held_out,
+        Cv::Document => fitted.held_out_same_kind,
+    };
+    let rows: Vec<Row> = all
+        .into_iter()
+        .zip(verdicts)
+        .filter(|(label, _)| !args.train_only.iter().any(|prefix| label.family.starts_with(prefix.as_str())))
+        .collect();
+    eval::print(&rows, Some("family"), args.json, 10)?;
+    Ok(ExitCode::SUCCESS)
+}
