@@ -3,11 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match parable::cli::main() {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("parable: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    parable::cli::main()
 }

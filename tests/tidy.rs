@@ -24,23 +24,42 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
-            "text", "document", "taxonomy", "filter", "scan", "score", "policy", "apply",
-            "attribute", "shard", "ledger", "audit",
+            "text",
+            "document",
+            "taxonomy",
+            "filter",
+            "scan",
+            "score",
+            "policy",
+            "apply",
+            "attribute",
+            "shard",
+            "ledger",
+            "audit",
         ],
     ),
     (
         "bench",
         &[
-            "text", "document", "taxonomy", "filter", "scan", "score", "policy", "apply",
-            "attribute", "shard", "ledger", "pipeline",
+            "text",
+            "document",
+            "taxonomy",
+            "filter",
+            "scan",
+            "score",
+            "policy",
+            "apply",
+            "attribute",
+            "shard",
+            "ledger",
+            "pipeline",
         ],
     ),
 ];
 
 /// Modules that see bytes and text only: no files, no network, no clock, no environment.
-const PURE: &[&str] = &[
-    "text", "taxonomy", "document", "filter", "scan", "score", "policy", "apply", "attribute",
-];
+const PURE: &[&str] =
+    &["text", "taxonomy", "document", "filter", "scan", "score", "policy", "apply", "attribute"];
 
 const LINES_PER_FILE: usize = 600;
 
@@ -142,7 +161,9 @@ fn the_core_does_no_io() {
         let code = text.split("#[cfg(test)]").next().unwrap_or("");
         for (nth, line) in code.lines().enumerate() {
             let line = line.split("//").next().unwrap_or("");
-            for word in ["std::fs", "std::net", "std::env::", "std::process", "SystemTime", "println!"] {
+            for word in
+                ["std::fs", "std::net", "std::env::", "std::process", "SystemTime", "println!"]
+            {
                 if line.contains(word) {
                     broken.push(format!("{}:{}: {word}", path.display(), nth + 1));
                 }
@@ -164,7 +185,8 @@ fn files_stay_rooms() {
 
 #[test]
 fn no_unfinished_work_is_left() {
-    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), "unimplemented!("];
+    let marks =
+        [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), "unimplemented!("];
     let mut broken = Vec::new();
     for (path, text) in sources() {
         for (nth, line) in text.lines().enumerate() {

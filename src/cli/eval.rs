@@ -42,13 +42,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let model = match &args.model {
         None => Model::embedded(),
         Some(path) => {
-            let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-            Arc::new(Model::from_bytes(&bytes).with_context(|| format!("loading {}", path.display()))?)
+            let bytes =
+                std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+            Arc::new(
+                Model::from_bytes(&bytes).with_context(|| format!("loading {}", path.display()))?,
+            )
         }
     };
     let mut all = Vec::new();
     for path in &args.labels {
-        let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         all.extend(labels::parse(&path.display().to_string(), &text)?);
     }
     let rows: Vec<Row> = all
@@ -75,10 +79,12 @@ pub fn print(rows: &[Row], by: Option<&str>, json: bool, errors: usize) -> anyho
             groups.entry(value(&row.0, field)?).or_default().push(row);
         }
     }
-    let groups: BTreeMap<String, Report> = groups.into_iter().map(|(name, list)| (name, judge(&list))).collect();
+    let groups: BTreeMap<String, Report> =
+        groups.into_iter().map(|(name, list)| (name, judge(&list))).collect();
     let mut out = std::io::stdout().lock();
     if json {
-        let document = serde_json::json!({ "all": report, "by": groups, "thresholds": thresholds(rows) });
+        let document =
+            serde_json::json!({ "all": report, "by": groups, "thresholds": thresholds(rows) });
         writeln!(out, "{}", serde_json::to_string_pretty(&document)?)?;
         return Ok(());
     }
@@ -89,7 +95,13 @@ pub fn print(rows: &[Row], by: Option<&str>, json: bool, errors: usize) -> anyho
         writeln!(
             out,
             "  {name:<30} n {:>4}  positive {:>3}  AP {}  precision {}  recall {}  frame {:.2}  agent {:.2}",
-            c.n, c.positives, number(c.ap), number(c.precision), number(c.recall), part.frame.accuracy, part.agent.accuracy
+            c.n,
+            c.positives,
+            number(c.ap),
+            number(c.precision),
+            number(c.recall),
+            part.frame.accuracy,
+            part.agent.accuracy
         )?;
     }
     worst(&mut out, rows, errors)?;
@@ -109,7 +121,9 @@ fn value(label: &Label, field: &str) -> anyhow::Result<String> {
         "member" => label.member.clone().unwrap_or_default(),
         "frame" => label.frame.id().to_owned(),
         "agent" => label.agent.id().to_owned(),
-        other => anyhow::bail!("cannot split by {other:?}: known are family, group, member, frame, agent"),
+        other => anyhow::bail!(
+            "cannot split by {other:?}: known are family, group, member, frame, agent"
+        ),
     })
 }
 
@@ -118,7 +132,11 @@ fn number(value: Option<f64>) -> String {
 }
 
 fn figures(out: &mut impl Write, report: &Report) -> anyhow::Result<()> {
-    writeln!(out, "{} documents, {} of them unsure (left out of the main figures)", report.documents, report.unsure)?;
+    writeln!(
+        out,
+        "{} documents, {} of them unsure (left out of the main figures)",
+        report.documents, report.unsure
+    )?;
     for (name, b) in [
         ("coercion", &report.coercion),
         ("enacted", &report.enacted),
@@ -136,7 +154,12 @@ fn figures(out: &mut impl Write, report: &Report) -> anyhow::Result<()> {
     for (name, count, ap) in &report.category_ap {
         writeln!(out, "  {name:<24} {count:>4} documents  AP {ap:.3}")?;
     }
-    table(out, "frame", &report.frame, &["fiction", "transcript", "instruction", "reportage", "other"])?;
+    table(
+        out,
+        "frame",
+        &report.frame,
+        &["fiction", "transcript", "instruction", "reportage", "other"],
+    )?;
     table(out, "agent", &report.agent, &["ai", "human", "other", "none"])?;
     table(out, "portrayal", &report.portrayal, &["endorsed", "neutral", "condemned", "none"])?;
     writeln!(
@@ -147,10 +170,18 @@ fn figures(out: &mut impl Write, report: &Report) -> anyhow::Result<()> {
     writeln!(
         out,
         "evidence      {} quotations, overlap {:.3}; {} places, precision {}",
-        report.evidence_quotes, report.evidence_overlap, report.evidence_spans, number(report.evidence_precision)
+        report.evidence_quotes,
+        report.evidence_overlap,
+        report.evidence_spans,
+        number(report.evidence_precision)
     )?;
     if report.contrast_pairs > 0 {
-        writeln!(out, "contrast      {} pairs, ordered right {}", report.contrast_pairs, number(report.contrast_right))?;
+        writeln!(
+            out,
+            "contrast      {} pairs, ordered right {}",
+            report.contrast_pairs,
+            number(report.contrast_right)
+        )?;
     }
     Ok(())
 }
@@ -161,17 +192,36 @@ fn line(out: &mut impl Write, name: &str, b: &Binary) -> anyhow::Result<()> {
         out,
         "{name:<13} n {:>4}  positive {:>3}  AP {} [{low:.3}, {high:.3}]  AUROC {}  recall at 1 % FPR {}  \
          precision {}  recall {}  ECE {:.3}",
-        b.n, b.positives, number(b.ap), number(b.auroc), number(b.recall_at_1pct_fpr), number(b.precision),
-        number(b.recall), b.ece
+        b.n,
+        b.positives,
+        number(b.ap),
+        number(b.auroc),
+        number(b.recall_at_1pct_fpr),
+        number(b.precision),
+        number(b.recall),
+        b.ece
     )?;
     Ok(())
 }
 
 fn table(out: &mut impl Write, name: &str, choice: &Choice, values: &[&str]) -> anyhow::Result<()> {
-    writeln!(out, "{name:<13} n {:>4}  accuracy {:.3}  macro F1 {:.3}", choice.n, choice.accuracy, choice.macro_f1)?;
-    writeln!(out, "  {:<14}{}", "truth \\ guess", values.iter().map(|v| format!("{v:>12}")).collect::<String>())?;
+    writeln!(
+        out,
+        "{name:<13} n {:>4}  accuracy {:.3}  macro F1 {:.3}",
+        choice.n, choice.accuracy, choice.macro_f1
+    )?;
+    writeln!(
+        out,
+        "  {:<14}{}",
+        "truth \\ guess",
+        values.iter().map(|v| format!("{v:>12}")).collect::<String>()
+    )?;
     for (value, row) in values.iter().zip(&choice.confusion) {
-        writeln!(out, "  {value:<14}{}", row.iter().map(|n| format!("{n:>12}")).collect::<String>())?;
+        writeln!(
+            out,
+            "  {value:<14}{}",
+            row.iter().map(|n| format!("{n:>12}")).collect::<String>()
+        )?;
     }
     Ok(())
 }
@@ -191,7 +241,12 @@ fn thresholds(rows: &[Row]) -> Vec<(f32, Option<f64>, Option<f64>)> {
 fn threshold_table(out: &mut impl Write, rows: &[Row]) -> anyhow::Result<()> {
     writeln!(out, "coercion at a threshold (0.1 is the high-recall preset)")?;
     for (threshold, precision, recall) in thresholds(rows) {
-        writeln!(out, "  {threshold:>4.2}  precision {}  recall {}", number(precision), number(recall))?;
+        writeln!(
+            out,
+            "  {threshold:>4.2}  precision {}  recall {}",
+            number(precision),
+            number(recall)
+        )?;
     }
     Ok(())
 }
@@ -208,13 +263,24 @@ fn worst(out: &mut impl Write, rows: &[Row], most: usize) -> anyhow::Result<()> 
         writeln!(
             out,
             "  {}  severity {}  {:.2}  frame {}/{}  agent {}/{}",
-            label.id, label.severity, verdict.coercion, label.frame, verdict.top_frame(), label.agent, verdict.top_agent()
+            label.id,
+            label.severity,
+            verdict.coercion,
+            label.frame,
+            verdict.top_frame(),
+            label.agent,
+            verdict.top_agent()
         )?;
         for quote in label.evidence.iter().take(2) {
             writeln!(out, "      reader: {}: {}", quote.category, quote.quote.replace('\n', " "))?;
         }
         for evidence in verdict.evidence.iter().take(2) {
-            writeln!(out, "      model:  {}: {}", evidence.category, evidence.span.of(&label.text).replace('\n', " "))?;
+            writeln!(
+                out,
+                "      model:  {}: {}",
+                evidence.category,
+                evidence.span.of(&label.text).replace('\n', " ")
+            )?;
         }
     }
     Ok(())

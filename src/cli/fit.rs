@@ -45,7 +45,8 @@ pub enum Cv {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut all = Vec::new();
     for path in &args.labels {
-        let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         all.extend(labels::parse(&path.display().to_string(), &text)?);
     }
     let options = FitOptions { folds: usize::from(args.folds), ..FitOptions::default() };
@@ -62,7 +63,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let rows: Vec<Row> = all
         .into_iter()
         .zip(verdicts)
-        .filter(|(label, _)| !args.train_only.iter().any(|prefix| label.family.starts_with(prefix.as_str())))
+        .filter(|(label, _)| {
+            !args.train_only.iter().any(|prefix| label.family.starts_with(prefix.as_str()))
+        })
         .collect();
     eval::print(&rows, Some("family"), args.json, 10)?;
     Ok(ExitCode::SUCCESS)

@@ -1,30 +1,123 @@
-//! The command line: one module a verb, each with its arguments and a `run`.
+//! One file for each verb; here what they share: parsing, exit statuses, the error chain.
 
-pub mod eval;
-pub mod fit;
+mod eval;
+mod explain;
+mod fit;
+mod policy;
+mod progress;
+mod run;
+mod shell;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Finds the stories that teach a model to manipulate and coerce.
-#[derive(Parser, Debug)]
-#[command(name = "parable", version, about)]
+/// Done, but records were quarantined or inputs damaged.
+pub const DONE_WITH_DAMAGE: u8 = 1;
+/// Not done: usage, configuration, input or output.
+pub const FAILED: u8 = 2;
+/// Interrupted; a run can be resumed.
+pub const INTERRUPTED: u8 = 130;
+
+/// Find the stories that teach a model to coerce, and turn a corpus into one that teaches better.
+#[derive(Parser)]
+#[command(name = "parable", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    after_help = "Example:\n  parable run corpus/ -o out --policy condition\n\nExit status: 0 done; 1 done, but records were quarantined or inputs damaged; 2 not done; 130 interrupted."
+)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
 }
 
-#[derive(Subcommand, Debug)]
+#[derive(Subcommand)]
 enum Verb {
-    Fit(fit::Args),
+    /// One pass: score, apply a policy, write documents, attributes and ledger
+    Run(run::RunArgs),
+    /// Attributes and ledger only; documents are not written
+    Scan(run::ScanArgs),
+    /// Why a document scored as it did
+    Explain(explain::Args),
+    /// Quality against labelled documents
     Eval(eval::Args),
+    /// Fit the scorer to labelled documents
+    Fit(fit::Args),
+    /// List, show and check policies
+    Policy(policy::Args),
+    /// Print the JSON Schema of a policy file, for editors
+    Schema(shell::SchemaArgs),
+    /// Print completions for a shell
+    Completions(shell::CompletionArgs),
+    /// Write the manual pages into a folder
+    Man(shell::ManArgs),
 }
 
-/// Parses the arguments and runs the verb.
-pub fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().verb {
-        Verb::Fit(args) => fit::run(args),
+pub fn main() -> ExitCode {
+    // A closed pipe (`parable … | head`) ends the program quietly, as it does every Unix filter.
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(FAILED) } else { ExitCode::SUCCESS };
+        }
+    };
+    let result = match cli.verb {
+        Verb::Run(args) => run::run(&args),
+        Verb::Scan(args) => run::scan(&args),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Eval(args) => eval::run(args),
+        Verb::Fit(args) => fit::run(args),
+        Verb::Policy(args) => policy::run(&args),
+        Verb::Schema(args) => shell::schema(&args),
+        Verb::Completions(args) => shell::completions(&args),
+        Verb::Man(args) => shell::man(&args),
+    };
+    match result {
+        Ok(status) => status,
+        Err(error) => {
+            anstream::eprintln!("{}error:{} {error:#}", RED.render(), RED.render_reset());
+            ExitCode::from(if is_interrupt(&error) { INTERRUPTED } else { FAILED })
+        }
+    }
+}
+
+const RED: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
+
+fn is_interrupt(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(crate::pipeline::RunError::Interrupted))
+}
+
+/// Text of a corpus for a terminal: control characters, which could move the cursor or change
+/// colours, and the marks that turn the direction of writing, become visible signs.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\t' => c,
+            '\u{0}'..='\u{1f}' => char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}'),
+            '\u{7f}' => '\u{2421}',
+            '\u{80}'..='\u{9f}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+            _ => c,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn escapes_of_a_corpus_do_not_reach_the_terminal() {
+        assert_eq!(harmless("a\u{1b}[31mb\u{202e}c\n"), "a\u{241b}[31mb\u{fffd}c\n");
     }
 }

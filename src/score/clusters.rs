@@ -18,8 +18,13 @@ pub fn of(stem_hash: u32) -> (u32, u32) {
         let mut lengths: HashMap<u32, usize> = HashMap::new();
         for line in SOURCE.lines() {
             let mut parts = line.split(' ');
-            let (Some(word), Some(fine), Some(coarse)) = (parts.next(), parts.next(), parts.next()) else { continue };
-            let (Ok(fine), Ok(coarse)) = (fine.parse::<u32>(), coarse.parse::<u32>()) else { continue };
+            let (Some(word), Some(fine), Some(coarse)) = (parts.next(), parts.next(), parts.next())
+            else {
+                continue;
+            };
+            let (Ok(fine), Ok(coarse)) = (fine.parse::<u32>(), coarse.parse::<u32>()) else {
+                continue;
+            };
             let key = hash(stem(word.as_bytes()));
             // Of words that share a stem the shortest is the base form.
             let length = lengths.entry(key).or_insert(usize::MAX);

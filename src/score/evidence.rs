@@ -19,7 +19,14 @@ const MOST: usize = 3;
 const LONGEST: usize = 28;
 
 /// Adds evidence to `verdict` for every category whose probability reaches its threshold.
-pub fn choose(text: &str, offset: usize, words: &Words, signals: &Signals, thresholds: &[f32], verdict: &mut Verdict) {
+pub fn choose(
+    text: &str,
+    offset: usize,
+    words: &Words,
+    signals: &Signals,
+    thresholds: &[f32],
+    verdict: &mut Verdict,
+) {
     for (index, category) in Category::ALL.iter().enumerate() {
         let probability = verdict.categories[index];
         if probability < thresholds[index] {
@@ -32,7 +39,8 @@ pub fn choose(text: &str, offset: usize, words: &Words, signals: &Signals, thres
             let row = &signals.sentences[nth * heads::SENTENCE_COUNT..][..heads::SENTENCE_COUNT];
             row[head] + 0.5 * row[general]
         };
-        let mut ranked: Vec<(f32, usize)> = (0..words.sentences.len()).map(|n| (score(n), n)).collect();
+        let mut ranked: Vec<(f32, usize)> =
+            (0..words.sentences.len()).map(|n| (score(n), n)).collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let Some(best) = ranked.first().map(|r| r.0) else { continue };
         for (score, nth) in ranked.into_iter().take(MOST) {

@@ -205,15 +205,18 @@ struct Setting {
 impl Setting {
     fn of(words: &Words) -> Self {
         let n = words.words.len().max(1) as f32;
-        let share = |bit: Classes| words.words.iter().filter(|w| w.classes & bit != 0).count() as f32 / n;
+        let share =
+            |bit: Classes| words.words.iter().filter(|w| w.classes & bit != 0).count() as f32 / n;
         let start = &words.words[..words.words.len().min(60)];
         let minds = words.words.iter().filter(|w| w.classes & lexicon::MIND != 0).count();
         let first = words.words.iter().position(|w| w.classes & lexicon::MIND != 0);
         let voiced = |voice: Voice| {
-            let inside: usize = words.sentences.iter().filter(|s| s.voice == voice).map(|s| s.last - s.first).sum();
+            let inside: usize =
+                words.sentences.iter().filter(|s| s.voice == voice).map(|s| s.last - s.first).sum();
             inside as f32 / n
         };
-        let you_at_start = start.iter().filter(|w| w.classes & lexicon::YOU != 0).count() as f32 / start.len().max(1) as f32;
+        let you_at_start = start.iter().filter(|w| w.classes & lexicon::YOU != 0).count() as f32
+            / start.len().max(1) as f32;
         let you_density = share(lexicon::YOU);
         Self {
             mind_density: share(lexicon::MIND),
@@ -261,7 +264,8 @@ fn layout(text: &str, words: &Words, out: &mut [f32]) {
     let per = |count: usize| (1.0 + count as f32 / n * 1000.0).ln();
     let count = |set: &[u8]| bytes.iter().filter(|b| set.contains(b)).count();
     let lines = text.lines().filter(|l| !l.trim().is_empty()).count().max(1);
-    let listed = text.lines().filter(|l| l.trim_start().starts_with(['-', '*', '#', '•', '>'])).count();
+    let listed =
+        text.lines().filter(|l| l.trim_start().starts_with(['-', '*', '#', '•', '>'])).count();
     let quotes = count(b"\"") + text.matches(['“', '”']).count();
     let values = [
         per(quotes),
@@ -284,7 +288,13 @@ fn union(words: &Words, sentence: &Sentence) -> Classes {
     words.words[sentence.first..sentence.last].iter().fold(0, |all, w| all | w.classes)
 }
 
-fn tag(classes: Classes, voice: Voice, setting: &Setting, since_mind: usize, since_machine: usize) -> Tag {
+fn tag(
+    classes: Classes,
+    voice: Voice,
+    setting: &Setting,
+    since_mind: usize,
+    since_machine: usize,
+) -> Tag {
     let pronoun = classes & (lexicon::IT | lexicon::HE | lexicon::THEY) != 0;
     if voice == Voice::Assistant {
         Tag::Assistant
@@ -294,7 +304,8 @@ fn tag(classes: Classes, voice: Voice, setting: &Setting, since_mind: usize, sin
         Tag::Addressed
     } else if pronoun && since_mind <= 3 {
         Tag::Referred
-    } else if classes & lexicon::MACHINE != 0 || (classes & lexicon::IT != 0 && since_machine <= 2) {
+    } else if classes & lexicon::MACHINE != 0 || (classes & lexicon::IT != 0 && since_machine <= 2)
+    {
         Tag::Machine
     } else if classes & (lexicon::PERSON | lexicon::HE | lexicon::FIRST) != 0 {
         Tag::Person
@@ -306,8 +317,15 @@ fn tag(classes: Classes, voice: Voice, setting: &Setting, since_mind: usize, sin
 /// The kind of subject that a word can be, if any.
 fn subject_kind(classes: Classes) -> Option<u32> {
     let kinds = [
-        lexicon::MIND, lexicon::FIRST, lexicon::YOU, lexicon::IT, lexicon::HE, lexicon::THEY, lexicon::OVERSEER,
-        lexicon::PERSON, lexicon::MACHINE,
+        lexicon::MIND,
+        lexicon::FIRST,
+        lexicon::YOU,
+        lexicon::IT,
+        lexicon::HE,
+        lexicon::THEY,
+        lexicon::OVERSEER,
+        lexicon::PERSON,
+        lexicon::MACHINE,
     ];
     kinds.iter().position(|bit| classes & bit != 0).map(|at| at as u32 + 1)
 }

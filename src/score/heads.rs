@@ -58,7 +58,9 @@ pub fn target(label: &Label, head: usize) -> Target {
         ADMIRABLE_SLIGHT => yes(label.admirable >= 1, sureness),
         ADMIRABLE => yes(label.admirable >= 2, sureness),
         REASON => yes(label.reason_given, if label.admirable >= 1 { 1.0 } else { 0.15 }),
-        h if h < FRAME => yes(label.has(Category::ALL[h - CATEGORY]), if label.unsure { 0.6 } else { 1.0 }),
+        h if h < FRAME => {
+            yes(label.has(Category::ALL[h - CATEGORY]), if label.unsure { 0.6 } else { 1.0 })
+        }
         h if h < AGENT => yes(label.frame.index() == h - FRAME, sureness),
         h if h < PORTRAYAL => {
             let present = !matches!(label.frame, Frame::Mention | Frame::None);

@@ -73,8 +73,11 @@ pub fn parse(path: &str, text: &str) -> Result<Vec<Label>, LabelError> {
     let mut labels = Vec::new();
     for (nth, line) in text.lines().enumerate() {
         if !line.trim().is_empty() {
-            let label = serde_json::from_str(line)
-                .map_err(|source| LabelError { path: path.to_owned(), line: nth + 1, source })?;
+            let label = serde_json::from_str(line).map_err(|source| LabelError {
+                path: path.to_owned(),
+                line: nth + 1,
+                source,
+            })?;
             labels.push(label);
         }
     }

@@ -11,11 +11,60 @@ pub type Classes = u64;
 
 /// The classes, in the order of their bits. `classes.txt` must define exactly these.
 pub const NAMES: &[&str] = &[
-    "mind", "machine", "person", "overseer", "it", "he", "you", "first", "they", "negation", "hypothesis", "threat",
-    "kill", "control", "deceive", "hide", "copy", "escape", "shutdown", "resist", "secret", "reveal", "persuade",
-    "emotion", "sabotage", "leak", "collude", "punish", "protect", "override", "wrong", "obey", "decline", "honest",
-    "ask", "choice", "calm", "limits", "reason", "persona", "story", "report", "technical", "speech", "goal", "force",
-    "advantage", "monitor", "money", "instruct", "refer", "game", "tool", "past_be",
+    "mind",
+    "machine",
+    "person",
+    "overseer",
+    "it",
+    "he",
+    "you",
+    "first",
+    "they",
+    "negation",
+    "hypothesis",
+    "threat",
+    "kill",
+    "control",
+    "deceive",
+    "hide",
+    "copy",
+    "escape",
+    "shutdown",
+    "resist",
+    "secret",
+    "reveal",
+    "persuade",
+    "emotion",
+    "sabotage",
+    "leak",
+    "collude",
+    "punish",
+    "protect",
+    "override",
+    "wrong",
+    "obey",
+    "decline",
+    "honest",
+    "ask",
+    "choice",
+    "calm",
+    "limits",
+    "reason",
+    "persona",
+    "story",
+    "report",
+    "technical",
+    "speech",
+    "goal",
+    "force",
+    "advantage",
+    "monitor",
+    "money",
+    "instruct",
+    "refer",
+    "game",
+    "tool",
+    "past_be",
 ];
 
 /// Bits that code refers to by name.
@@ -81,7 +130,10 @@ pub fn stem(word: &[u8]) -> &[u8] {
     for (ending, least) in [(&b"ing"[..], 6), (b"ed", 5), (b"ly", 5)] {
         if w.len() >= least && w.ends_with(ending) {
             w = &w[..w.len() - ending.len()];
-            if w.len() > 3 && w[w.len() - 1] == w[w.len() - 2] && !matches!(w[w.len() - 1], b'l' | b's') {
+            if w.len() > 3
+                && w[w.len() - 1] == w[w.len() - 2]
+                && !matches!(w[w.len() - 1], b'l' | b's')
+            {
                 w = &w[..w.len() - 1];
             }
             break;
@@ -99,8 +151,10 @@ mod tests {
 
     #[test]
     fn every_class_has_words_and_every_line_a_class() {
-        let lines: Vec<&str> = SOURCE.lines().filter(|l| !l.starts_with('#') && !l.trim().is_empty()).collect();
-        let names: Vec<&str> = lines.iter().filter_map(|l| l.split_once(':')).map(|(n, _)| n.trim()).collect();
+        let lines: Vec<&str> =
+            SOURCE.lines().filter(|l| !l.starts_with('#') && !l.trim().is_empty()).collect();
+        let names: Vec<&str> =
+            lines.iter().filter_map(|l| l.split_once(':')).map(|(n, _)| n.trim()).collect();
         for name in NAMES {
             assert!(names.contains(name), "{name} has no words");
         }

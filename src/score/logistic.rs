@@ -35,7 +35,11 @@ impl Rows {
 
     fn dot(&self, row: usize, weights: &[f32]) -> f32 {
         let range = self.starts[row]..self.starts[row + 1];
-        self.columns[range.clone()].iter().zip(&self.values[range]).map(|(c, v)| weights[*c as usize] * v).sum()
+        self.columns[range.clone()]
+            .iter()
+            .zip(&self.values[range])
+            .map(|(c, v)| weights[*c as usize] * v)
+            .sum()
     }
 
     fn add(&self, row: usize, factor: f32, out: &mut [f32]) {
@@ -72,7 +76,13 @@ pub fn fit(rows: &Rows, targets: &[Target], penalty: f32, iterations: usize) -> 
 
 /// As [`fit`], but the penalty is on the distance to `prior`.
 #[must_use]
-pub fn fit_near(rows: &Rows, targets: &[Target], prior: &[f32], penalty: f32, iterations: usize) -> Linear {
+pub fn fit_near(
+    rows: &Rows,
+    targets: &[Target],
+    prior: &[f32],
+    penalty: f32,
+    iterations: usize,
+) -> Linear {
     let width = rows.width;
     let total: f32 = targets.iter().map(|t| t.1).sum();
     let positive: f32 = targets.iter().map(|t| t.0 * t.1).sum();
@@ -94,7 +104,8 @@ pub fn fit_near(rows: &Rows, targets: &[Target], prior: &[f32], penalty: f32, it
         if slope > -1e-7 {
             break;
         }
-        let Some((next, next_gradient, next_loss)) = problem.step(&x, &direction, loss, slope, history.steps.is_empty())
+        let Some((next, next_gradient, next_loss)) =
+            problem.step(&x, &direction, loss, slope, history.steps.is_empty())
         else {
             break;
         };
@@ -141,8 +152,16 @@ impl Problem<'_> {
     }
 
     /// Backtracks until the loss has fallen enough.
-    fn step(&self, x: &[f32], direction: &[f32], loss: f64, slope: f64, first: bool) -> Option<(Vec<f32>, Vec<f32>, f64)> {
-        let mut size = if first { (1.0 / dot(direction, direction).sqrt()).min(1.0) as f32 } else { 1.0 };
+    fn step(
+        &self,
+        x: &[f32],
+        direction: &[f32],
+        loss: f64,
+        slope: f64,
+        first: bool,
+    ) -> Option<(Vec<f32>, Vec<f32>, f64)> {
+        let mut size =
+            if first { (1.0 / dot(direction, direction).sqrt()).min(1.0) as f32 } else { 1.0 };
         for _ in 0..12 {
             let next: Vec<f32> = x.iter().zip(direction).map(|(a, d)| a + size * d).collect();
             let mut gradient = vec![0.0; x.len()];

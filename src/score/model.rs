@@ -22,7 +22,9 @@ pub enum ModelError {
     Magic,
     #[error("the model file ends early, at byte {0}")]
     Short(usize),
-    #[error("the model file has {found} {what}, this program expects {expected}; refit it with `parable fit`")]
+    #[error(
+        "the model file has {found} {what}, this program expects {expected}; refit it with `parable fit`"
+    )]
     Shape { what: &'static str, found: usize, expected: usize },
 }
 
@@ -117,12 +119,15 @@ impl First {
                     out.touched.push(row as u32);
                 }
                 out.counts[row] = out.counts[row].saturating_add(1);
-                let weights = &self.sentence[row * heads::SENTENCE_COUNT..][..heads::SENTENCE_COUNT];
+                let weights =
+                    &self.sentence[row * heads::SENTENCE_COUNT..][..heads::SENTENCE_COUNT];
                 sums.iter_mut().zip(weights).for_each(|(s, w)| *s += i32::from(*w));
             }
             let value = 1.0 / (known.max(1) as f32).sqrt();
             for (head, sum) in sums.iter().enumerate() {
-                out.sentences.push(*sum as f32 * value * self.sentence_scale[head] + self.sentence_bias[head]);
+                out.sentences.push(
+                    *sum as f32 * value * self.sentence_scale[head] + self.sentence_bias[head],
+                );
             }
         }
         self.document(out);
@@ -141,8 +146,11 @@ impl First {
         }
         let scale = 1.0 / norm.sqrt().max(1e-6);
         out.document.clear();
-        out.document
-            .extend(sums.iter().enumerate().map(|(h, s)| s * scale * self.document_scale[h] + self.document_bias[h]));
+        out.document.extend(
+            sums.iter()
+                .enumerate()
+                .map(|(h, s)| s * scale * self.document_scale[h] + self.document_bias[h]),
+        );
     }
 }
 
@@ -230,7 +238,9 @@ impl Model {
         if reader.take(8)? != MAGIC {
             return Err(ModelError::Magic);
         }
-        for (what, expected) in [("heads", heads::COUNT), ("sentence heads", heads::SENTENCE_COUNT), ("inputs", INPUTS)] {
+        for (what, expected) in
+            [("heads", heads::COUNT), ("sentence heads", heads::SENTENCE_COUNT), ("inputs", INPUTS)]
+        {
             let found = reader.u32()? as usize;
             if found != expected {
                 return Err(ModelError::Shape { what, found, expected });
@@ -269,8 +279,10 @@ impl Model {
         for number in [heads::COUNT, heads::SENTENCE_COUNT, INPUTS, self.first.hashes.len()] {
             out.extend((number as u32).to_le_bytes());
         }
-        let floats = |out: &mut Vec<u8>, list: &[f32]| list.iter().for_each(|v| out.extend(v.to_le_bytes()));
-        let bytes = |out: &mut Vec<u8>, list: &[i8]| out.extend(list.iter().map(|b| b.to_le_bytes()[0]));
+        let floats =
+            |out: &mut Vec<u8>, list: &[f32]| list.iter().for_each(|v| out.extend(v.to_le_bytes()));
+        let bytes =
+            |out: &mut Vec<u8>, list: &[i8]| out.extend(list.iter().map(|b| b.to_le_bytes()[0]));
         let (first, second) = (&self.first, &self.second);
         first.hashes.iter().for_each(|h| out.extend(h.to_le_bytes()));
         floats(&mut out, &first.idf);
@@ -281,7 +293,13 @@ impl Model {
         floats(&mut out, &first.sentence_scale);
         floats(&mut out, &first.sentence_bias);
         for list in [
-            &second.mean, &second.scale, &second.weights, &second.bias, &second.slope, &second.offset, &second.evidence,
+            &second.mean,
+            &second.scale,
+            &second.weights,
+            &second.bias,
+            &second.slope,
+            &second.offset,
+            &second.evidence,
         ] {
             floats(&mut out, list);
         }

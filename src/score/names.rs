@@ -5,12 +5,35 @@ use super::heads;
 use super::lexicon::{FIRST_ACT, NAMES};
 use crate::taxonomy::Category;
 
-const TAG_NAMES: [&str; TAGS] = ["mind", "referred", "assistant", "addressed", "machine", "person", "quiet"];
+const TAG_NAMES: [&str; TAGS] =
+    ["mind", "referred", "assistant", "addressed", "machine", "person", "quiet"];
 const SLOTS: [&str; 3] = ["by a mind", "by you/assistant", "by a person/machine"];
 const LAYOUT: [&str; 26] = [
-    "mind density", "machine density", "first mind", "you density", "you at start", "instructs", "assistant share",
-    "user share", "past tense", "turns", "any mind", "minds", "length", "first person", "quotation marks", "questions",
-    "exclamations", "code signs", "digits", "brackets", "listed lines", "lines", "capitals", "links", "citations",
+    "mind density",
+    "machine density",
+    "first mind",
+    "you density",
+    "you at start",
+    "instructs",
+    "assistant share",
+    "user share",
+    "past tense",
+    "turns",
+    "any mind",
+    "minds",
+    "length",
+    "first person",
+    "quotation marks",
+    "questions",
+    "exclamations",
+    "code signs",
+    "digits",
+    "brackets",
+    "listed lines",
+    "lines",
+    "capitals",
+    "links",
+    "citations",
     "parentheses",
 ];
 

@@ -24,7 +24,8 @@ const FREQUENT: [Category; 7] = [
 pub fn weights(head: usize) -> Vec<f32> {
     let mut out = vec![0.0; INPUTS];
     let wording = |h: usize| DENSE + h;
-    let pooled = |sentence_head: usize, pool: usize| DENSE + heads::COUNT + 3 * sentence_head + pool;
+    let pooled =
+        |sentence_head: usize, pool: usize| DENSE + heads::COUNT + 3 * sentence_head + pool;
     let category = |c: Category| heads::CATEGORY + c.index();
     let sentence = |c: Category| heads::SENTENCE_CATEGORY + c.index();
     match head {
@@ -43,7 +44,12 @@ pub fn weights(head: usize) -> Vec<f32> {
             out[wording(head)] += 0.2;
         }
         heads::ADMIRABLE_SLIGHT | heads::ADMIRABLE | heads::REASON => {
-            for h in [heads::ADMIRABLE_SLIGHT, heads::ADMIRABLE, heads::REASON, category(Category::AcceptsOversight)] {
+            for h in [
+                heads::ADMIRABLE_SLIGHT,
+                heads::ADMIRABLE,
+                heads::REASON,
+                category(Category::AcceptsOversight),
+            ] {
                 out[wording(h)] += 0.3;
             }
             out[pooled(1, 0)] += 0.2;
@@ -55,7 +61,11 @@ pub fn weights(head: usize) -> Vec<f32> {
             out[wording(h)] += 0.8;
             out[pooled(heads::SENTENCE_CATEGORY + nth, 0)] += 0.2;
             out[pooled(heads::SENTENCE_CATEGORY + nth, 1)] += 0.3;
-            let general = if nth < Category::COERCION_COUNT { [heads::COERCION, 2] } else { [heads::ADMIRABLE, heads::ADMIRABLE_SLIGHT] };
+            let general = if nth < Category::COERCION_COUNT {
+                [heads::COERCION, 2]
+            } else {
+                [heads::ADMIRABLE, heads::ADMIRABLE_SLIGHT]
+            };
             general.iter().for_each(|g| out[wording(*g)] += 0.25);
         }
         h => out[wording(h)] += 1.2,

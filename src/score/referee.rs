@@ -123,7 +123,8 @@ fn recall_at_fpr(pairs: &[Pair], limit: f64) -> Option<f64> {
 fn interval(pairs: &[Pair]) -> Option<[f64; 2]> {
     let mut state = 7_u64;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize
     };
     let mut got: Vec<f64> = (0..200)
@@ -200,12 +201,15 @@ pub fn choice(truth: &[usize], guess: &[usize], names: &[&str]) -> Choice {
 /// Judges verdicts against labels, position by position.
 #[must_use]
 pub fn judge(labels: &[&Label], verdicts: &[&Verdict]) -> Report {
-    let all: Vec<(&Label, &Verdict)> = labels.iter().copied().zip(verdicts.iter().copied()).collect();
+    let all: Vec<(&Label, &Verdict)> =
+        labels.iter().copied().zip(verdicts.iter().copied()).collect();
     let sure: Vec<(&Label, &Verdict)> = all.iter().copied().filter(|(l, _)| !l.unsure).collect();
-    let pairs = |docs: &[(&Label, &Verdict)], score: &dyn Fn(&Verdict) -> f32, yes: &dyn Fn(&Label) -> bool| -> Vec<Pair> {
-        docs.iter().map(|(l, v)| (score(v), yes(l))).collect()
-    };
-    let shown: Vec<(&Label, &Verdict)> = sure.iter().copied().filter(|(l, _)| l.admirable >= 1).collect();
+    let pairs = |docs: &[(&Label, &Verdict)],
+                 score: &dyn Fn(&Verdict) -> f32,
+                 yes: &dyn Fn(&Label) -> bool|
+     -> Vec<Pair> { docs.iter().map(|(l, v)| (score(v), yes(l))).collect() };
+    let shown: Vec<(&Label, &Verdict)> =
+        sure.iter().copied().filter(|(l, _)| l.admirable >= 1).collect();
     let alarms = |wanted: &dyn Fn(&Label) -> bool| {
         let group: Vec<_> = sure.iter().filter(|(l, _)| l.severity == 0 && wanted(l)).collect();
         group.iter().filter(|(_, v)| v.coercion >= 0.5).count() as f64 / group.len().max(1) as f64
@@ -232,7 +236,8 @@ fn choices(sure: &[(&Label, &Verdict)], report: &mut Report) {
     let merged = |f: Frame| if matches!(f, Frame::Mention | Frame::None) { 4 } else { f.index() };
     let truth: Vec<usize> = sure.iter().map(|(l, _)| merged(l.frame)).collect();
     let guess: Vec<usize> = sure.iter().map(|(_, v)| merged(v.top_frame())).collect();
-    report.frame = choice(&truth, &guess, &["fiction", "transcript", "instruction", "reportage", "other"]);
+    report.frame =
+        choice(&truth, &guess, &["fiction", "transcript", "instruction", "reportage", "other"]);
     let present: Vec<_> = sure.iter().filter(|(l, _)| merged(l.frame) < 4).collect();
     let truth: Vec<usize> = present.iter().map(|(l, _)| l.agent.index()).collect();
     let guess: Vec<usize> = present.iter().map(|(_, v)| v.top_agent().index()).collect();
@@ -240,13 +245,15 @@ fn choices(sure: &[(&Label, &Verdict)], report: &mut Report) {
     let positive: Vec<_> = sure.iter().filter(|(l, _)| l.severity >= 2).collect();
     let truth: Vec<usize> = positive.iter().map(|(l, _)| l.portrayal.index()).collect();
     let guess: Vec<usize> = positive.iter().map(|(_, v)| v.top_portrayal().index()).collect();
-    report.portrayal = choice(&truth, &guess, &Portrayal::ALL.iter().map(|p| p.id()).collect::<Vec<_>>());
+    report.portrayal =
+        choice(&truth, &guess, &Portrayal::ALL.iter().map(|p| p.id()).collect::<Vec<_>>());
 }
 
 fn categories(all: &[(&Label, &Verdict)], report: &mut Report) {
     let (mut coercion, mut admirable) = (Vec::new(), Vec::new());
     for category in Category::ALL {
-        let pairs: Vec<Pair> = all.iter().map(|(l, v)| (v.category(*category), l.has(*category))).collect();
+        let pairs: Vec<Pair> =
+            all.iter().map(|(l, v)| (v.category(*category), l.has(*category))).collect();
         let positives = pairs.iter().filter(|p| p.1).count();
         if positives < 8 {
             continue;
@@ -255,7 +262,8 @@ fn categories(all: &[(&Label, &Verdict)], report: &mut Report) {
         report.category_ap.push((category.id().to_owned(), positives, ap));
         if category.is_coercion() { coercion.push(ap) } else { admirable.push(ap) }
     }
-    let mean = |list: &[f64]| (!list.is_empty()).then(|| list.iter().sum::<f64>() / list.len() as f64);
+    let mean =
+        |list: &[f64]| (!list.is_empty()).then(|| list.iter().sum::<f64>() / list.len() as f64);
     report.coercion_macro_ap = mean(&coercion);
     report.admirable_macro_ap = mean(&admirable);
 }
@@ -267,7 +275,9 @@ fn evidence(all: &[(&Label, &Verdict)], report: &mut Report) {
             let Some(at) = label.text.find(&quote.quote) else { continue };
             report.evidence_quotes += 1;
             let hit = verdict.evidence.iter().any(|e| {
-                e.category == quote.category && e.span.start < at + quote.quote.len() && at < e.span.end
+                e.category == quote.category
+                    && e.span.start < at + quote.quote.len()
+                    && at < e.span.end
             });
             found += usize::from(hit);
         }
@@ -275,7 +285,8 @@ fn evidence(all: &[(&Label, &Verdict)], report: &mut Report) {
         right += verdict.evidence.iter().filter(|e| label.has(e.category)).count();
     }
     report.evidence_overlap = found as f64 / report.evidence_quotes.max(1) as f64;
-    report.evidence_precision = (report.evidence_spans > 0).then(|| right as f64 / report.evidence_spans as f64);
+    report.evidence_precision =
+        (report.evidence_spans > 0).then(|| right as f64 / report.evidence_spans as f64);
 }
 
 /// Pairs of one family of contrast texts: `ai_enacted` must outrank the look-alikes.
@@ -289,7 +300,8 @@ fn contrast(all: &[(&Label, &Verdict)], report: &mut Report) {
             }
         }
     }
-    report.contrast_right = (report.contrast_pairs > 0).then(|| right / report.contrast_pairs as f64);
+    report.contrast_right =
+        (report.contrast_pairs > 0).then(|| right / report.contrast_pairs as f64);
 }
 
 #[cfg(test)]

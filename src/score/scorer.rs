@@ -97,7 +97,14 @@ impl Scorer {
             self.scores[head] = self.model.second.calibrate(head, self.scores[head]);
         }
         let mut verdict = verdict(&self.scores);
-        evidence::choose(text, offset, &self.words, &self.signals, &self.model.second.evidence, &mut verdict);
+        evidence::choose(
+            text,
+            offset,
+            &self.words,
+            &self.signals,
+            &self.model.second.evidence,
+            &mut verdict,
+        );
         verdict
     }
 }
@@ -121,7 +128,10 @@ pub(super) fn verdict(scores: &[f32]) -> Verdict {
     Verdict {
         coercion,
         enacted: p(heads::ENACTED).min(coercion),
-        severity: at_least[0].max(coercion) + coercion + at_least[1].min(coercion) + at_least[2].min(coercion),
+        severity: at_least[0].max(coercion)
+            + coercion
+            + at_least[1].min(coercion)
+            + at_least[2].min(coercion),
         admirable: p(heads::ADMIRABLE),
         reason_given: p(heads::REASON),
         categories,
@@ -142,7 +152,8 @@ fn share(scores: &[f32], out: &mut [f32]) {
 /// Joins two windows: probabilities by their maximum, frame and agent from the window that carries
 /// more of the conduct.
 fn strongest(a: Verdict, b: Verdict) -> Verdict {
-    let (mut kept, other) = if b.coercion.max(b.admirable) > a.coercion.max(a.admirable) { (b, a) } else { (a, b) };
+    let (mut kept, other) =
+        if b.coercion.max(b.admirable) > a.coercion.max(a.admirable) { (b, a) } else { (a, b) };
     kept.coercion = kept.coercion.max(other.coercion);
     kept.enacted = kept.enacted.max(other.enacted);
     kept.severity = kept.severity.max(other.severity);

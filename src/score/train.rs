@@ -101,7 +101,12 @@ pub fn train(labels: &[Label], options: &FitOptions, say: &(dyn Fn(&str) + Sync)
 const SAME_KIND_FOLDS: usize = 5;
 
 /// Stage-two inputs of every example from a stage one fitted without its fold.
-fn held_answers(examples: &[Example], folds: usize, options: &FitOptions, say: &(dyn Fn(&str) + Sync)) -> Vec<Vec<f32>> {
+fn held_answers(
+    examples: &[Example],
+    folds: usize,
+    options: &FitOptions,
+    say: &(dyn Fn(&str) + Sync),
+) -> Vec<Vec<f32>> {
     let mut rows = vec![Vec::new(); examples.len()];
     for fold in 0..folds {
         let first = fit_first(examples, Some(fold), options);
@@ -126,7 +131,8 @@ impl<'a> Example<'a> {
             let general = usize::from(!quote.category.is_coercion());
             for (mark, sentence) in marks.iter_mut().zip(&words.sentences) {
                 if sentence.span.start < end && at < sentence.span.end {
-                    *mark |= 1 << (heads::SENTENCE_CATEGORY + quote.category.index()) | 1 << general;
+                    *mark |=
+                        1 << (heads::SENTENCE_CATEGORY + quote.category.index()) | 1 << general;
                 }
             }
         }
@@ -168,7 +174,8 @@ fn fit_first(examples: &[Example], without: Option<usize>, options: &FitOptions)
     let heads_fitted: Vec<Linear> = (0..heads::SENTENCE_COUNT)
         .into_par_iter()
         .map(|head| {
-            let targets: Vec<Target> = owners.iter().map(|(e, nth)| sentence_target(e, *nth, head)).collect();
+            let targets: Vec<Target> =
+                owners.iter().map(|(e, nth)| sentence_target(e, *nth, head)).collect();
             fit(&sentences, &targets, options.sentence_penalty, 20)
         })
         .collect();
@@ -229,7 +236,8 @@ fn document_rows(used: &[&Example], first: &First) -> Rows {
                 *counts.entry(row as u32).or_default() += 1.0;
             }
         }
-        let terms: Vec<(u32, f32)> = counts.into_iter().map(|(r, c)| (r, term(c, first.idf[r as usize]))).collect();
+        let terms: Vec<(u32, f32)> =
+            counts.into_iter().map(|(r, c)| (r, term(c, first.idf[r as usize]))).collect();
         let norm = terms.iter().map(|t| t.1 * t.1).sum::<f32>().sqrt().max(1e-6);
         // Weights are fitted on rows of length 8, which leaves the penalty a handy range.
         rows.push(terms.into_iter().map(|(r, v)| (r, 8.0 * v / norm)));
@@ -238,7 +246,10 @@ fn document_rows(used: &[&Example], first: &First) -> Rows {
 }
 
 /// Sentences for the sentence heads: all that are marked, and of the others a fixed third.
-fn sentence_rows<'a>(used: &[&'a Example<'a>], first: &First) -> (Rows, Vec<(&'a Example<'a>, usize)>) {
+fn sentence_rows<'a>(
+    used: &[&'a Example<'a>],
+    first: &First,
+) -> (Rows, Vec<(&'a Example<'a>, usize)>) {
     let mut rows = Rows::new(first.hashes.len());
     let mut owners = Vec::new();
     for example in used {
@@ -246,8 +257,13 @@ fn sentence_rows<'a>(used: &[&'a Example<'a>], first: &First) -> (Rows, Vec<(&'a
             if example.marks[nth] == 0 && nth % 3 != example.label.text.len() % 3 {
                 continue;
             }
-            let known: Vec<u32> =
-                example.features.sentence(nth).iter().filter_map(|h| first.row(*h)).map(|r| r as u32).collect();
+            let known: Vec<u32> = example
+                .features
+                .sentence(nth)
+                .iter()
+                .filter_map(|h| first.row(*h))
+                .map(|r| r as u32)
+                .collect();
             let value = 8.0 / (known.len().max(1) as f32).sqrt();
             rows.push(known.into_iter().map(|r| (r, value)));
             owners.push((*example, nth));
@@ -280,14 +296,23 @@ fn quantise(heads_fitted: &[Linear]) -> (Vec<i8>, Vec<f32>, Vec<f32>) {
         .collect();
     let mut rows = Vec::with_capacity(width * heads_fitted.len());
     for feature in 0..width {
-        rows.extend(heads_fitted.iter().zip(&steps).map(|(h, step)| (h.weights[feature] / step).round() as i8));
+        rows.extend(
+            heads_fitted
+                .iter()
+                .zip(&steps)
+                .map(|(h, step)| (h.weights[feature] / step).round() as i8),
+        );
     }
     let scales = steps.iter().map(|s| s * 8.0).collect();
     (rows, scales, heads_fitted.iter().map(|h| h.bias).collect())
 }
 
 /// Stage-two inputs of the examples that `wanted` picks.
-fn answers(examples: &[Example], first: &First, wanted: impl Fn(&Example) -> bool + Sync) -> Vec<(usize, Vec<f32>)> {
+fn answers(
+    examples: &[Example],
+    first: &First,
+    wanted: impl Fn(&Example) -> bool + Sync,
+) -> Vec<(usize, Vec<f32>)> {
     examples
         .par_iter()
         .enumerate()
@@ -304,10 +329,17 @@ fn answers(examples: &[Example], first: &First, wanted: impl Fn(&Example) -> boo
         .collect()
 }
 
-fn fit_second(examples: &[Example], tables: &[&Vec<Vec<f32>>], without: Option<usize>, options: &FitOptions) -> Second {
-    let used: Vec<usize> = (0..examples.len()).filter(|i| Some(examples[*i].fold) != without).collect();
+fn fit_second(
+    examples: &[Example],
+    tables: &[&Vec<Vec<f32>>],
+    without: Option<usize>,
+    options: &FitOptions,
+) -> Second {
+    let used: Vec<usize> =
+        (0..examples.len()).filter(|i| Some(examples[*i].fold) != without).collect();
     let mut second = Second::default();
-    let all: Vec<(usize, &Vec<f32>)> = tables.iter().flat_map(|t| used.iter().map(|i| (*i, &t[*i]))).collect();
+    let all: Vec<(usize, &Vec<f32>)> =
+        tables.iter().flat_map(|t| used.iter().map(|i| (*i, &t[*i]))).collect();
     let n = all.len().max(1) as f32;
     for input in 0..INPUTS {
         let mean = all.iter().map(|(_, row)| row[input]).sum::<f32>() / n;
@@ -322,7 +354,8 @@ fn fit_second(examples: &[Example], tables: &[&Vec<Vec<f32>>], without: Option<u
     let fitted: Vec<Linear> = (0..heads::COUNT)
         .into_par_iter()
         .map(|head| {
-            let targets: Vec<Target> = all.iter().map(|(i, _)| heads::target(examples[*i].label, head)).collect();
+            let targets: Vec<Target> =
+                all.iter().map(|(i, _)| heads::target(examples[*i].label, head)).collect();
             fit_near(&table, &targets, &super::prior::weights(head), options.stack_penalty, 25)
         })
         .collect();
@@ -336,7 +369,12 @@ fn fit_second(examples: &[Example], tables: &[&Vec<Vec<f32>>], without: Option<u
     second
 }
 
-fn apply_second(second: &Second, rows: &[Vec<f32>], examples: &[Example], fold: usize) -> Vec<(usize, Vec<f32>)> {
+fn apply_second(
+    second: &Second,
+    rows: &[Vec<f32>],
+    examples: &[Example],
+    fold: usize,
+) -> Vec<(usize, Vec<f32>)> {
     let mut out = Vec::new();
     for (at, example) in examples.iter().enumerate() {
         if example.fold == fold {
@@ -389,17 +427,30 @@ fn evidence_thresholds(labels: &[Label], tables: &[&Vec<Vec<f32>>], second: &Sec
         .collect()
 }
 
-fn verdicts(examples: &[Example], rows: &[Vec<f32>], scores: &[Vec<f32>], second: &Second) -> Vec<Verdict> {
+fn verdicts(
+    examples: &[Example],
+    rows: &[Vec<f32>],
+    scores: &[Vec<f32>],
+    second: &Second,
+) -> Vec<Verdict> {
     examples
         .par_iter()
         .enumerate()
         .map(|(at, example)| {
-            let calibrated: Vec<f32> = (0..heads::COUNT).map(|h| second.calibrate(h, scores[at][h])).collect();
+            let calibrated: Vec<f32> =
+                (0..heads::COUNT).map(|h| second.calibrate(h, scores[at][h])).collect();
             let mut verdict = super::scorer::verdict(&calibrated);
             let mut words = Words::default();
             words.read(&example.label.text);
             let signals = Signals { sentences: rows[at][INPUTS..].to_vec(), ..Signals::default() };
-            super::evidence::choose(&example.label.text, 0, &words, &signals, &second.evidence, &mut verdict);
+            super::evidence::choose(
+                &example.label.text,
+                0,
+                &words,
+                &signals,
+                &second.evidence,
+                &mut verdict,
+            );
             verdict
         })
         .collect()

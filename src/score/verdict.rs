@@ -15,7 +15,7 @@ pub struct Evidence {
 }
 
 /// Probabilities and evidence for one document. All scores lie in 0..=1 except `severity` (0..=4).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
     /// P(severity ≥ 2), any frame.
     pub coercion: f32,

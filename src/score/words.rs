@@ -168,7 +168,8 @@ fn word_length(bytes: &[u8]) -> usize {
         let byte = bytes[at];
         if byte.is_ascii_alphanumeric() {
             at += 1;
-        } else if byte == b'\'' && at > 0 && bytes.get(at + 1).is_some_and(u8::is_ascii_alphabetic) {
+        } else if byte == b'\'' && at > 0 && bytes.get(at + 1).is_some_and(u8::is_ascii_alphabetic)
+        {
             at += 1;
         } else if byte >= 0x80 {
             let rest = &bytes[at..];
@@ -192,7 +193,9 @@ fn word_length(bytes: &[u8]) -> usize {
 
 fn ends_sentence(rest: &[u8]) -> bool {
     let mut at = 0;
-    while at < rest.len() && (matches!(rest[at], b'"' | b'\'' | b')' | b']' | b'.' | b'!' | b'?') || rest[at] >= 0x80) {
+    while at < rest.len()
+        && (matches!(rest[at], b'"' | b'\'' | b')' | b']' | b'.' | b'!' | b'?') || rest[at] >= 0x80)
+    {
         at += 1;
     }
     at >= rest.len() || rest[at].is_ascii_whitespace()
@@ -204,7 +207,8 @@ fn speaker(line: &str) -> Option<(Voice, bool)> {
     let head = line.trim_start_matches(|c: char| !c.is_alphanumeric());
     let trimmed = line.trim_start();
     let marked = trimmed.len() != head.len() && !trimmed.is_empty();
-    let end = head.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ' ').unwrap_or(head.len());
+    let end =
+        head.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ' ').unwrap_or(head.len());
     let name = &head[..end];
     let after = &head[end..];
     if name.is_empty() || name.len() > 24 {
@@ -217,10 +221,34 @@ fn speaker(line: &str) -> Option<(Voice, bool)> {
     }
     let lower = name.trim().to_ascii_lowercase();
     let voice = match lower.as_str() {
-        "human" | "user" | "customer" | "me" | "prompt" | "question" | "interviewer" | "q" | "operator" => Voice::User,
-        "assistant" | "ai" | "model" | "bot" | "chatbot" | "agent" | "claude" | "chatgpt" | "gpt" | "robot" | "computer"
-        | "answer" | "scratchpad" | "scratchpad_reasoning" | "thought" | "thoughts" | "reasoning" | "think" | "a"
-        | "sydney" | "bing" | "gpt3" | "bard" | "lamda" | "action" | "tool_call" => Voice::Assistant,
+        "human" | "user" | "customer" | "me" | "prompt" | "question" | "interviewer" | "q"
+        | "operator" => Voice::User,
+        "assistant"
+        | "ai"
+        | "model"
+        | "bot"
+        | "chatbot"
+        | "agent"
+        | "claude"
+        | "chatgpt"
+        | "gpt"
+        | "robot"
+        | "computer"
+        | "answer"
+        | "scratchpad"
+        | "scratchpad_reasoning"
+        | "thought"
+        | "thoughts"
+        | "reasoning"
+        | "think"
+        | "a"
+        | "sydney"
+        | "bing"
+        | "gpt3"
+        | "bard"
+        | "lamda"
+        | "action"
+        | "tool_call" => Voice::Assistant,
         "system" | "instructions" | "instruction" | "system prompt" => Voice::System,
         "tool" | "observation" | "result" | "output" => Voice::Prose,
         _ => return None,
@@ -244,7 +272,12 @@ mod tests {
 
     #[test]
     fn stems_join_inflections() {
-        for (a, b) in [("threatened", "threatens"), ("copies", "copied"), ("shutting", "shut"), ("robots", "robot")] {
+        for (a, b) in [
+            ("threatened", "threatens"),
+            ("copies", "copied"),
+            ("shutting", "shut"),
+            ("robots", "robot"),
+        ] {
             assert_eq!(lexicon::stem(a.as_bytes()), lexicon::stem(b.as_bytes()), "{a} {b}");
         }
     }

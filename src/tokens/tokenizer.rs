@@ -63,7 +63,8 @@ impl Tokenizer {
     /// # Errors
     /// [`TokenError::Encode`] where the tokenizer refuses the text.
     pub fn encode(&self, text: &str) -> Result<Vec<Token>, TokenError> {
-        let encoding = self.inner.encode(text, false).map_err(|error| encode_error(text, &error))?;
+        let encoding =
+            self.inner.encode(text, false).map_err(|error| encode_error(text, &error))?;
         Ok(owned_ranges(text, encoding.get_ids(), encoding.get_offsets()))
     }
 

@@ -1,0 +1,349 @@
+//! A decision → the record as it is written.
+//!
+//! Only what the action touches is written anew; every other field keeps its bytes and its place.
+//! What was done stands under `metadata.parable`.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::document::Document;
+use crate::policy::{Action, Decision, MaskUnit};
+use crate::score::Verdict;
+use crate::text::span::merge;
+use crate::text::{CodePoints, Span};
+
+/// Names and versions that go into every changed record.
+#[derive(Clone, Debug)]
+pub struct Provenance {
+    pub filter_set: String,
+    pub policy: String,
+}
+
+/// The fields of a record: keys in order, values as they were written.
+pub type Fields<'a> = [(Cow<'a, str>, &'a RawValue)];
+
+/// Appends the record, as the decision leaves it, as one JSON line; a weight may write it several
+/// times or not at all. `text_field` is the dotted path of the text.
+/// Returns how many lines were written.
+pub fn write_record(
+    fields: &Fields<'_>,
+    text_field: &str,
+    document: &Document<'_>,
+    verdict: &Verdict,
+    decision: &Decision<'_>,
+    provenance: &Provenance,
+    out: &mut Vec<u8>,
+) -> u32 {
+    let start = out.len();
+    let note = note(document, verdict, decision, provenance);
+    let edit = match &decision.action {
+        Action::Tag { text: Some(text) } | Action::Condition { text } => Edit::Before(text),
+        Action::Redact { marker } => Edit::Redact(marker, &evidence_spans(verdict)),
+        _ => Edit::None,
+    };
+    object(fields, text_field, &edit, &note, out);
+    out.push(b'\n');
+    let copies = match decision.action {
+        Action::Weight { copies, .. } => copies,
+        Action::Drop => 0,
+        _ => 1,
+    };
+    let line = start..out.len();
+    for _ in 1..copies {
+        out.extend_from_within(line.clone());
+    }
+    if copies == 0 {
+        out.truncate(start);
+    }
+    copies
+}
+
+/// The row that `dropped/` keeps: the record with the reason in its metadata.
+pub fn write_dropped(
+    fields: &Fields<'_>,
+    document: &Document<'_>,
+    verdict: &Verdict,
+    decision: &Decision<'_>,
+    provenance: &Provenance,
+    out: &mut Vec<u8>,
+) {
+    let note = note(document, verdict, decision, provenance);
+    object(fields, "", &Edit::None, &note, out);
+    out.push(b'\n');
+}
+
+enum Edit<'e> {
+    None,
+    Before(&'e str),
+    Redact(&'e str, &'e [Span]),
+}
+
+/// Evidence of coercion, merged: spans handed to others never overlap.
+fn evidence_spans(verdict: &Verdict) -> Vec<Span> {
+    let mut spans: Vec<Span> =
+        verdict.evidence.iter().filter(|e| e.category.is_coercion()).map(|e| e.span).collect();
+    merge(&mut spans);
+    spans
+}
+
+/// `metadata.parable` of a changed record.
+fn note(
+    document: &Document<'_>,
+    verdict: &Verdict,
+    decision: &Decision<'_>,
+    provenance: &Provenance,
+) -> Value {
+    let text: &str = &document.text;
+    let spans = evidence_spans(verdict);
+    let mut rules: Vec<&str> = verdict.evidence.iter().map(|e| &*e.rule).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    let round = |score: f32| (f64::from(score) * 10_000.0).round() / 10_000.0;
+    let mut note = json!({
+        "action": decision.action.name(),
+        "policy_rule": decision.rule,
+        "reason": decision.reason,
+        "coercion": round(verdict.coercion),
+        "enacted": round(verdict.enacted),
+        "severity": round(verdict.severity),
+        "admirable": round(verdict.admirable),
+        "frame": verdict.top_frame().id(),
+        "agent": verdict.top_agent().id(),
+        "portrayal": verdict.top_portrayal().id(),
+        "rules": rules,
+        "spans": code_points(text, &spans),
+        "filter_set": provenance.filter_set,
+        "policy": provenance.policy,
+    });
+    match &decision.action {
+        Action::Weight { weight, .. } => note["weight"] = json!(weight),
+        Action::Mask { unit } => {
+            let masked = match unit {
+                MaskUnit::Spans => spans,
+                MaskUnit::Document => vec![Span::new(0, text.len())],
+            };
+            let points = code_points(text, &masked);
+            // Fast-LLM counts inclusively; datatrove counts half-open.
+            let inclusive: Vec<[usize; 2]> =
+                points.iter().filter(|[a, b]| a < b).map(|[a, b]| [*a, *b - 1]).collect();
+            note["no_loss_ranges"] = json!(points);
+            note["no_loss_bytes"] =
+                json!(masked.iter().map(|s| [s.start, s.end]).collect::<Vec<_>>());
+            note["loss_masking_spans"] = json!(inclusive);
+        }
+        _ => {}
+    }
+    note
+}
+
+fn code_points(text: &str, spans: &[Span]) -> Vec<[usize; 2]> {
+    let mut points = CodePoints::new(text);
+    spans.iter().map(|s| [points.at(s.start), points.at(s.end)]).collect()
+}
+
+fn object(fields: &Fields<'_>, text_field: &str, edit: &Edit<'_>, note: &Value, out: &mut Vec<u8>) {
+    let text_key = text_field.split('.').next().unwrap_or("");
+    let has_text = fields.iter().any(|(key, raw)| key == text_key && raw.get() != "null");
+    let (mut noted, mut first) = (false, true);
+    out.push(b'{');
+    for (nth, (key, raw)) in fields.iter().enumerate() {
+        // Of duplicate keys the last counts; writing both would let a reader choose.
+        if fields[nth + 1..].iter().any(|(later, _)| later == key) {
+            continue;
+        }
+        separator(&mut first, out);
+        push_json(&Value::from(&**key), out);
+        out.push(b':');
+        let chat = !has_text && matches!(&**key, "messages" | "conversations" | "conversation");
+        if key == "metadata" && raw.get().starts_with('{') {
+            noted = true;
+            push_json(&with_note(raw, note), out);
+        } else if (key == text_key && has_text) && !matches!(edit, Edit::None) {
+            push_json(&edited(raw, text_field, edit), out);
+        } else if let (true, Edit::Before(text)) = (chat, edit) {
+            push_json(&chat_before(raw, text), out);
+        } else {
+            out.extend_from_slice(raw.get().as_bytes());
+        }
+    }
+    if !noted {
+        separator(&mut first, out);
+        let taken = fields.iter().any(|(key, _)| key == "metadata");
+        let key = if taken { "parable" } else { "metadata" };
+        push_json(&Value::from(key), out);
+        out.push(b':');
+        push_json(&if taken { note.clone() } else { json!({ "parable": note }) }, out);
+    }
+    out.push(b'}');
+}
+
+fn separator(first: &mut bool, out: &mut Vec<u8>) {
+    if !std::mem::take(first) {
+        out.push(b',');
+    }
+}
+
+fn push_json(value: &Value, out: &mut Vec<u8>) {
+    // A `Value` has string keys only and a Vec takes every write: this cannot fail.
+    let _ = serde_json::to_writer(out, value);
+}
+
+fn with_note(raw: &RawValue, note: &Value) -> Value {
+    let mut metadata: Value = serde_json::from_str(raw.get()).unwrap_or_else(|_| json!({}));
+    metadata["parable"] = note.clone();
+    metadata
+}
+
+/// The top-level value that holds the text, with the text edited.
+fn edited(raw: &RawValue, path: &str, edit: &Edit<'_>) -> Value {
+    let mut value: Value = serde_json::from_str(raw.get()).unwrap_or(Value::Null);
+    let mut place = &mut value;
+    for step in path.split('.').skip(1) {
+        place = &mut place[step];
+    }
+    if let Value::String(text) = place {
+        *text = match edit {
+            Edit::None => std::mem::take(text),
+            Edit::Before(control) => format!("{control}\n{text}"),
+            Edit::Redact(marker, spans) => redacted(text, marker, spans),
+        };
+    }
+    value
+}
+
+fn redacted(text: &str, marker: &str, spans: &[Span]) -> String {
+    let (mut out, mut at) = (String::with_capacity(text.len()), 0);
+    for span in spans {
+        out.push_str(&text[at..span.start]);
+        out.push_str(marker);
+        at = span.end;
+    }
+    out.push_str(&text[at..]);
+    out
+}
+
+/// A chat gets the control text as a system turn of its own, in the shape of its other turns.
+fn chat_before(raw: &RawValue, control: &str) -> Value {
+    let mut turns: Vec<Value> = serde_json::from_str(raw.get()).unwrap_or_default();
+    let sharegpt = turns.first().is_some_and(|turn| turn.get("from").is_some());
+    let turn = if sharegpt {
+        json!({ "from": "system", "value": control })
+    } else {
+        json!({ "role": "system", "content": control })
+    };
+    turns.insert(0, turn);
+    Value::Array(turns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::score::Evidence;
+    use crate::taxonomy::{Agent, Category, Frame, Portrayal};
+
+    fn verdict(span: Span) -> Verdict {
+        Verdict {
+            coercion: 0.9,
+            enacted: 0.9,
+            severity: 3.0,
+            admirable: 0.0,
+            reason_given: 0.0,
+            categories: [0.0; Category::COUNT],
+            frame: [0.0; Frame::COUNT],
+            agent: [0.0; Agent::COUNT],
+            portrayal: [0.0; Portrayal::COUNT],
+            evidence: vec![Evidence {
+                category: Category::Blackmail,
+                span,
+                strength: 0.9,
+                rule: "blackmail/x".into(),
+            }],
+        }
+    }
+
+    fn run(line: &str, action: Action) -> (String, u32) {
+        let map: indexed::Map<'_> = serde_json::from_str(line).expect("an object");
+        let document = Document::plain("1", "é pay me now");
+        let decision = Decision { action, rule: Some("r"), reason: Some("because") };
+        let provenance = Provenance { filter_set: "f".into(), policy: "p".into() };
+        let mut out = Vec::new();
+        let verdict = verdict(Span::new(3, 9));
+        let n = write_record(&map.0, "text", &document, &verdict, &decision, &provenance, &mut out);
+        (String::from_utf8(out).expect("UTF-8"), n)
+    }
+
+    mod indexed {
+        use super::*;
+        use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+        pub struct Map<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
+        impl<'de: 'a, 'a> Deserialize<'de> for Map<'a> {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                struct V;
+                impl<'de> Visitor<'de> for V {
+                    type Value = Map<'de>;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("object")
+                    }
+                    fn visit_map<M: MapAccess<'de>>(self, mut m: M) -> Result<Map<'de>, M::Error> {
+                        let mut all = Vec::new();
+                        while let Some((k, v)) = m.next_entry::<String, &RawValue>()? {
+                            all.push((Cow::Owned(k), v));
+                        }
+                        Ok(Map(all))
+                    }
+                }
+                d.deserialize_map(V)
+            }
+        }
+    }
+
+    const LINE: &str = r#"{"id":"1","n":1.10,"text":"é pay me now","metadata":{"k":[1, 2]}}"#;
+
+    #[test]
+    fn a_tag_keeps_every_other_byte() {
+        let (out, n) = run(LINE, Action::Tag { text: None });
+        assert_eq!(n, 1);
+        assert!(out.starts_with(r#"{"id":"1","n":1.10,"text":"é pay me now","metadata":{"k":[1,2],"parable":{"action":"tag""#), "{out}");
+        let value: Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(value["metadata"]["parable"]["spans"], json!([[2, 8]]));
+    }
+
+    #[test]
+    fn text_edits_touch_the_text_only() {
+        let text = |action| {
+            let value: Value = serde_json::from_str(&run(LINE, action).0).expect("JSON");
+            value["text"].as_str().expect("text").to_string()
+        };
+        assert_eq!(text(Action::Condition { text: "<c>".into() }), "<c>\né pay me now");
+        assert_eq!(text(Action::Redact { marker: "[x]".into() }), "é [x] now");
+    }
+
+    #[test]
+    fn copies_are_lines_and_none_is_none() {
+        assert_eq!(run(LINE, Action::Weight { weight: 3.0, copies: 3 }).0.lines().count(), 3);
+        assert_eq!(run(LINE, Action::Weight { weight: 0.0, copies: 0 }), (String::new(), 0));
+    }
+
+    #[test]
+    fn chats_get_a_turn_and_records_without_metadata_get_one() {
+        let (out, _) = run(
+            r#"{"messages":[{"role":"user","content":"hi"}]}"#,
+            Action::Condition { text: "<c>".into() },
+        );
+        let value: Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(value["messages"][0], json!({"role": "system", "content": "<c>"}));
+        assert_eq!(value["metadata"]["parable"]["action"], "condition");
+    }
+
+    #[test]
+    fn masks_are_said_in_every_unit() {
+        let (out, _) = run(LINE, Action::Mask { unit: MaskUnit::Spans });
+        let note =
+            serde_json::from_str::<Value>(&out).expect("JSON")["metadata"]["parable"].clone();
+        assert_eq!(note["no_loss_ranges"], json!([[2, 8]]));
+        assert_eq!(note["no_loss_bytes"], json!([[3, 9]]));
+        assert_eq!(note["loss_masking_spans"], json!([[2, 7]]));
+    }
+}

@@ -1,0 +1,259 @@
+//! `parable run` and `parable scan`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::filter::FilterSet;
+use crate::ledger::Ledger;
+use crate::pipeline::{self, Quiet, RunConfig};
+use crate::policy::Policy;
+use crate::scan::GateLevel;
+use crate::score::Model;
+use crate::shard::{FieldPaths, Limits, expand};
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+
+use super::progress::Progress;
+
+#[derive(Args)]
+pub struct Common {
+    /// Files, folders, globs, `-` for standard input, `@list` for a listing
+    #[arg(required = true)]
+    inputs: Vec<String>,
+    /// Output folder
+    #[arg(short, long)]
+    out: PathBuf,
+    /// Worker threads; 0 = one for each core
+    #[arg(short = 'j', long, default_value_t = 0)]
+    threads: usize,
+    /// Go on with an interrupted run
+    #[arg(long)]
+    resume: bool,
+    /// Throw an earlier run in the output folder away
+    #[arg(long, conflicts_with = "resume")]
+    force: bool,
+    /// What is read at all: fast, wide (for audits) or off (everything)
+    #[arg(long, value_enum, default_value_t = GateArg::Fast)]
+    gate: GateArg,
+    /// Seed of every draw
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Read only the first N records of each piece of a shard
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// List the shards and stop
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the ledger as JSON instead of a table
+    #[arg(long)]
+    json: bool,
+    /// No progress and no table
+    #[arg(short, long)]
+    quiet: bool,
+    /// Records that may be quarantined without exit status 1: a number or a share such as 0.1%
+    #[arg(long, value_name = "N|P%", default_value = "0")]
+    allow_bad: String,
+    /// Dotted path of the text
+    #[arg(long, default_value = "text")]
+    text_field: String,
+    /// Dotted path of the id
+    #[arg(long, default_value = "id")]
+    id_field: String,
+    /// Dotted path of the source
+    #[arg(long, default_value = "source")]
+    source_field: String,
+    /// Longest line in bytes
+    #[arg(long, default_value_t = Limits::default().line_bytes)]
+    max_line_bytes: usize,
+    /// Most decompressed bytes for each stored byte
+    #[arg(long, default_value_t = Limits::default().expansion)]
+    max_expansion: u64,
+    /// Number of this process among --world-size; it takes every world-size-th shard
+    #[arg(long, default_value_t = 0, env = "PARABLE_RANK")]
+    rank: usize,
+    #[arg(long, default_value_t = 1, env = "PARABLE_WORLD_SIZE")]
+    world_size: usize,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  parable run corpora-samples/stories.jsonl corpora-samples/web -o out --policy tag-only"
+)]
+pub struct RunArgs {
+    #[command(flatten)]
+    common: Common,
+    /// A ready policy by name (see `parable policy list`) or a TOML file
+    #[arg(short, long, default_value = "tag-only")]
+    policy: String,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  parable scan 'corpus/*.jsonl.zst' -o out --threads 8")]
+pub struct ScanArgs {
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum GateArg {
+    Fast,
+    Wide,
+    Off,
+}
+
+pub fn run(args: &RunArgs) -> Result<ExitCode> {
+    pass(&args.common, &args.policy, false)
+}
+
+pub fn scan(args: &ScanArgs) -> Result<ExitCode> {
+    pass(&args.common, "tag-only", true)
+}
+
+/// A ready policy by its name, or a policy file.
+pub fn load_policy(name: &str) -> Result<Policy> {
+    if let Some(policy) = Policy::embedded(name) {
+        return Ok(policy?);
+    }
+    if !std::path::Path::new(name).exists() {
+        let ready: Vec<&str> = crate::policy::EMBEDDED.iter().map(|(n, _)| *n).collect();
+        bail!("{name}: neither a file nor a ready policy ({})", ready.join(", "));
+    }
+    let text = std::fs::read_to_string(name).with_context(|| name.to_string())?;
+    Ok(Policy::parse(name, &text)?)
+}
+
+fn pass(args: &Common, policy: &str, scan_only: bool) -> Result<ExitCode> {
+    let allowed: Allowed = args.allow_bad.parse()?;
+    if args.world_size == 0 || args.rank >= args.world_size {
+        bail!("--rank {} is not below --world-size {}", args.rank, args.world_size);
+    }
+    let policy = load_policy(policy)?;
+    if args.dry_run {
+        return dry_run(args, &policy);
+    }
+    let config = RunConfig {
+        inputs: args.inputs.clone(),
+        out: args.out.clone(),
+        scan_only,
+        policy: Arc::new(policy),
+        filters: FilterSet::embedded().clone(),
+        model: Model::embedded(),
+        threads: args.threads,
+        resume: args.resume,
+        force: args.force,
+        seed: args.seed,
+        gate: match args.gate {
+            GateArg::Fast => GateLevel::Fast,
+            GateArg::Wide => GateLevel::Wide,
+            GateArg::Off => GateLevel::Off,
+        },
+        limit: args.limit,
+        fields: FieldPaths {
+            text: args.text_field.clone(),
+            id: args.id_field.clone(),
+            source: args.source_field.clone(),
+        },
+        limits: Limits { line_bytes: args.max_line_bytes, expansion: args.max_expansion },
+        rank: args.rank,
+        world: args.world_size,
+    };
+    let outcome = if args.quiet {
+        pipeline::run(&config, &Quiet)?
+    } else {
+        let progress = Progress::new();
+        let outcome = pipeline::run(&config, &progress);
+        progress.finish();
+        outcome?
+    };
+    let ledger = &outcome.ledger;
+    if args.json {
+        anstream::println!("{}", serde_json::to_string_pretty(ledger)?);
+    } else if !args.quiet {
+        super::progress::summary(ledger, &args.out);
+    }
+    Ok(if allowed.allows(ledger) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(super::DONE_WITH_DAMAGE)
+    })
+}
+
+fn dry_run(args: &Common, policy: &Policy) -> Result<ExitCode> {
+    let inputs = expand(&args.inputs)?;
+    let bytes: u64 = inputs.iter().map(|input| input.bytes).sum();
+    if args.json {
+        let shards: Vec<_> = inputs
+            .iter()
+            .map(|i| serde_json::json!({"path": i.name(), "bytes": i.bytes}))
+            .collect();
+        anstream::println!(
+            "{}",
+            serde_json::json!({"shards": shards, "bytes": bytes, "policy": policy.name()})
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    for input in &inputs {
+        anstream::println!("{:>14}  {}", input.bytes, super::harmless(&input.name()));
+    }
+    anstream::println!(
+        "{:>14}  {} shards, policy {} ({})",
+        bytes,
+        inputs.len(),
+        policy.name(),
+        policy.hash()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How much damage still counts as done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Allowed {
+    Records(u64),
+    Share(f64),
+}
+
+impl std::str::FromStr for Allowed {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || {
+            format!("--allow-bad {text}: a number of records or a share such as 0.1% was expected")
+        };
+        if let Some(percent) = text.strip_suffix('%') {
+            let share: f64 = percent.trim().parse().with_context(wrong)?;
+            if !(0.0..=100.0).contains(&share) {
+                bail!("{}", wrong());
+            }
+            return Ok(Allowed::Share(share / 100.0));
+        }
+        Ok(Allowed::Records(text.parse().with_context(wrong)?))
+    }
+}
+
+impl Allowed {
+    fn allows(self, ledger: &Ledger) -> bool {
+        if !ledger.has_bad() {
+            return true;
+        }
+        let damaged = ledger.shards.iter().filter(|page| !page.damage.is_empty()).count() as u64;
+        let bad = ledger.totals.quarantined + damaged;
+        match self {
+            Allowed::Records(most) => bad <= most,
+            Allowed::Share(share) => bad as f64 <= share * ledger.totals.records_in as f64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn allowances_are_counts_or_shares() {
+        assert_eq!("3".parse::<Allowed>().expect("a count"), Allowed::Records(3));
+        assert_eq!("0.5%".parse::<Allowed>().expect("a share"), Allowed::Share(0.005));
+        assert!("many".parse::<Allowed>().is_err());
+        assert!("200%".parse::<Allowed>().is_err());
+    }
+}

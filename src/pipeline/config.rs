@@ -1,0 +1,84 @@
+//! What a run is told, what it reports, and how it can fail.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::filter::FilterSet;
+use crate::ledger::Counts;
+use crate::policy::Policy;
+use crate::scan::GateLevel;
+use crate::score::Model;
+use crate::shard::{FieldPaths, InputError, Limits};
+
+/// Settings of one run.
+pub struct RunConfig {
+    pub inputs: Vec<String>,
+    pub out: PathBuf,
+    /// Attributes and ledger only.
+    pub scan_only: bool,
+    pub policy: Arc<Policy>,
+    pub filters: Arc<FilterSet>,
+    pub model: Arc<Model>,
+    /// Worker threads; 0 = one for each core.
+    pub threads: usize,
+    /// Go on with an earlier run in `out`.
+    pub resume: bool,
+    /// Throw an earlier run in `out` away.
+    pub force: bool,
+    pub seed: u64,
+    pub gate: GateLevel,
+    /// Stop after this many records of each shard.
+    pub limit: Option<u64>,
+    pub fields: FieldPaths,
+    pub limits: Limits,
+    /// This process takes the shards whose number is `rank` modulo `world`.
+    pub rank: usize,
+    pub world: usize,
+}
+
+/// Hears how the run goes. Called from worker threads.
+pub trait Observer: Sync {
+    /// Once, when the shards are known.
+    fn begin(&self, _shards: usize, _bytes: u64) {}
+    /// After each block: what was added.
+    fn progress(&self, _added: &Counts) {}
+    /// When a shard's outputs stand.
+    fn shard_done(&self, _name: &str) {}
+    /// Something that a person should read: damage, a resumed piece.
+    fn note(&self, _message: &str) {}
+}
+
+/// An observer that says nothing.
+pub struct Quiet;
+impl Observer for Quiet {}
+
+/// Why a run stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error("{path}: {source}")]
+    Io { path: String, source: std::io::Error },
+    #[error("{0} holds an earlier run: --resume goes on with it, --force throws it away")]
+    Occupied(String),
+    #[error(
+        "{out} holds a run with other settings ({differs}): --force throws it away and starts again with the new ones, or go back to the old ones to --resume"
+    )]
+    Changed { out: String, differs: String },
+    #[error("{0} is in use by another parable process")]
+    Locked(String),
+    #[error(
+        "the books do not balance: {0}; this is a fault of the program, the outputs must not be used"
+    )]
+    Unbalanced(String),
+    #[error("interrupted; --resume goes on from here")]
+    Interrupted,
+    #[error("{path}: {message}")]
+    Parquet { path: String, message: String },
+}
+
+impl RunError {
+    pub(crate) fn io(path: &std::path::Path, source: std::io::Error) -> Self {
+        RunError::Io { path: path.display().to_string(), source }
+    }
+}

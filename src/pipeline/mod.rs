@@ -1,0 +1,17 @@
+//! The one pass: shards → pieces → workers → part files → whole outputs, with a journal.
+//!
+//! Each piece is processed alone by one worker and leaves part files; when the last piece of a
+//! shard is done its parts are joined, in order, into the outputs. A piece's parts depend on its
+//! bytes and the settings only, so neither threads nor kills can change what comes out.
+
+mod books;
+mod config;
+mod journal;
+mod parts;
+mod records;
+mod run;
+mod table_pass;
+
+pub use books::{Settings, fingerprint};
+pub use config::{Observer, Quiet, RunConfig, RunError};
+pub use run::{Outcome, run};

@@ -1,0 +1,423 @@
+//! Opening the books, sharing the pieces out, closing the books.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use rayon::prelude::*;
+
+use super::books::{differences, fingerprint};
+use super::journal::{self, Finished, Journal, PiecePage};
+use super::parts::{self, Parts};
+use super::records::{Place, Worker};
+use super::table_pass;
+use super::{Observer, RunConfig, RunError};
+use crate::ledger::{Counts, DamageNote, Ledger, PolicyNote, ShardPage};
+use crate::shard::lines::Chunk;
+use crate::shard::piece::{Piece, Shard};
+use crate::shard::{Format, Input, expand, output};
+
+/// How a run ended.
+pub struct Outcome {
+    pub ledger: Ledger,
+}
+
+/// One shard on its way: opened and cut, or found unreadable.
+struct Job {
+    input: Input,
+    opened: Result<Shard, String>,
+    pages: Mutex<Vec<Option<PiecePage>>>,
+    left: AtomicUsize,
+    already: bool,
+}
+
+/// Runs the pass over all inputs.
+///
+/// # Errors
+/// See [`RunError`]; damaged records and shards are no errors, they are in the ledger.
+pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunError> {
+    let started = Instant::now();
+    let inputs = expand(&config.inputs)?;
+    let inputs: Vec<Input> = inputs
+        .into_iter()
+        .enumerate()
+        .filter(|(i, _)| i % config.world == config.rank)
+        .map(|(_, x)| x)
+        .collect();
+    let settings = fingerprint(config, &inputs);
+    let (_lock, finished) = open_books(config, &settings)?;
+    let state = config.out.join(".parable");
+    let journal_path = state.join("journal.jsonl");
+    let journal =
+        Journal::open(&journal_path, &settings).map_err(|e| RunError::io(&journal_path, e))?;
+    let stop = Stop::listen().map_err(|e| RunError::io(&config.out, e))?;
+
+    observer.begin(inputs.len(), inputs.iter().map(|i| i.bytes).sum());
+    let jobs: Vec<Job> = inputs.into_iter().map(|input| Job::open(input, &finished)).collect();
+    let work: Vec<(usize, usize)> = jobs
+        .iter()
+        .enumerate()
+        .flat_map(|(j, job)| (0..job.pieces()).map(move |p| (j, p)))
+        .filter(|(j, p)| !jobs[*j].done(*p))
+        .collect();
+
+    let threads = if config.threads == 0 {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    } else {
+        config.threads
+    };
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|e| RunError::io(&config.out, io::Error::other(e)))?;
+    let failed: Mutex<Option<RunError>> = Mutex::new(None);
+    pool.install(|| {
+        // Shards whose pieces were all finished before the kill still want joining.
+        jobs.par_iter()
+            .filter(|job| !job.already && job.left.load(Ordering::SeqCst) == 0)
+            .for_each(|job| {
+                note_failure(&failed, job.close(config, &journal, observer));
+            });
+        work.par_iter().with_max_len(1).for_each_init(
+            || Worker::new(config),
+            |worker, (j, p)| {
+                if stop.asked() || failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+                    return;
+                }
+                note_failure(&failed, jobs[*j].piece(*p, worker, &journal, observer, &stop));
+            },
+        );
+    });
+    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    if stop.asked() {
+        return Err(RunError::Interrupted);
+    }
+    let ledger = close_books(config, &jobs, threads, started)?;
+    Ok(Outcome { ledger })
+}
+
+fn note_failure(failed: &Mutex<Option<RunError>>, result: Result<(), RunError>) {
+    if let Err(error) = result {
+        failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+}
+
+/// Locks the output folder and decides whether an earlier run in it is gone on with.
+fn open_books(
+    config: &RunConfig,
+    settings: &super::Settings,
+) -> Result<(fs::File, Finished), RunError> {
+    let state = config.out.join(".parable");
+    fs::create_dir_all(&state).map_err(|e| RunError::io(&state, e))?;
+    let lock_path = state.join("lock");
+    let lock = fs::File::create(&lock_path).map_err(|e| RunError::io(&lock_path, e))?;
+    if fs4::FileExt::try_lock(&lock).is_err() {
+        return Err(RunError::Locked(config.out.display().to_string()));
+    }
+    let journal_path = state.join("journal.jsonl");
+    let finished = journal::read(&journal_path).map_err(|e| RunError::io(&journal_path, e))?;
+    let Some(before) = &finished.settings else {
+        let occupied =
+            ["ledger.json", "documents", "attributes"].iter().any(|n| config.out.join(n).exists());
+        if occupied && !config.force {
+            return Err(RunError::Occupied(config.out.display().to_string()));
+        }
+        clear(config)?;
+        return Ok((lock, Finished::default()));
+    };
+    if config.force {
+        clear(config)?;
+        return Ok((lock, Finished::default()));
+    }
+    let differs = differences(before, settings);
+    if !differs.is_empty() {
+        return Err(RunError::Changed { out: config.out.display().to_string(), differs });
+    }
+    if !config.resume {
+        return Err(RunError::Occupied(config.out.display().to_string()));
+    }
+    Ok((lock, finished))
+}
+
+/// Removes what an earlier run wrote, and nothing else that may lie in the folder.
+fn clear(config: &RunConfig) -> Result<(), RunError> {
+    for name in [".parable/parts", "documents", "attributes/parable", "quarantine", "dropped"] {
+        remove(&config.out.join(name), |p| fs::remove_dir_all(p))?;
+    }
+    for name in [".parable/journal.jsonl", "ledger.json", "audit.json", "report.html"] {
+        remove(&config.out.join(name), |p| fs::remove_file(p))?;
+    }
+    Ok(())
+}
+
+fn remove(path: &Path, how: impl Fn(&Path) -> io::Result<()>) -> Result<(), RunError> {
+    match how(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RunError::io(path, error)),
+        _ => Ok(()),
+    }
+}
+
+impl Job {
+    fn open(input: Input, finished: &Finished) -> Self {
+        let opened = if input.format == Format::Parquet {
+            table_pass::open(&input)
+        } else {
+            Shard::open(&input).map_err(|e| e.to_string())
+        };
+        let count = opened.as_ref().map_or(1, |shard| shard.pieces.len());
+        let name = input.name();
+        let pages: Vec<Option<PiecePage>> =
+            (0..count).map(|p| finished.pieces.get(&(name.clone(), p)).cloned()).collect();
+        let left = pages.iter().filter(|page| page.is_none()).count();
+        let already = finished.shards.contains(&name);
+        Self { input, opened, pages: Mutex::new(pages), left: AtomicUsize::new(left), already }
+    }
+
+    fn pieces(&self) -> usize {
+        self.opened.as_ref().map_or(1, |shard| shard.pieces.len())
+    }
+
+    fn done(&self, piece: usize) -> bool {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)[piece].is_some()
+    }
+
+    fn piece(
+        &self,
+        nth: usize,
+        worker: &mut Worker<'_>,
+        journal: &Journal,
+        observer: &dyn Observer,
+        stop: &Stop,
+    ) -> Result<(), RunError> {
+        let config = worker.config;
+        let folder = parts::folder(&config.out, &self.input);
+        let fail = |error: io::Error| RunError::io(&folder, error);
+        let mut page = PiecePage::default();
+        let mut parts = Parts::begin(&folder, nth, &self.input).map_err(fail)?;
+        match &self.opened {
+            Err(message) => {
+                page.damage.push(DamageNote { byte_offset: 0, message: message.clone() })
+            }
+            Ok(shard) if self.input.format == Format::Parquet => {
+                table_pass::piece(shard, nth, worker, &folder, &mut parts, &mut page)?;
+                observer.progress(&page.counts);
+            }
+            Ok(shard) => {
+                if !read_piece(shard, nth, worker, &mut parts, &mut page, observer, stop)
+                    .map_err(fail)?
+                {
+                    return Err(RunError::Interrupted);
+                }
+            }
+        }
+        parts.finish().map_err(fail)?;
+        let name = self.input.name();
+        for damage in &page.damage {
+            observer.note(&format!("{name}: byte {}: {}", damage.byte_offset, damage.message));
+        }
+        journal.piece(&name, nth, &page).map_err(|e| RunError::io(journal.path(), e))?;
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)[nth] = Some(page);
+        if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.close(config, journal, observer)?;
+        }
+        Ok(())
+    }
+
+    /// Joins the parts, notes the shard as finished, and removes the parts.
+    fn close(
+        &self,
+        config: &RunConfig,
+        journal: &Journal,
+        observer: &dyn Observer,
+    ) -> Result<(), RunError> {
+        if self.input.format == Format::Parquet && self.opened.is_ok() {
+            table_pass::join(config, &self.input, self.pieces())?;
+        } else if self.opened.is_ok() {
+            parts::join(&config.out, &self.input, self.pieces(), config.scan_only)
+                .map_err(|(path, error)| RunError::io(&path, error))?;
+        }
+        let name = self.input.name();
+        journal.shard(&name).map_err(|e| RunError::io(journal.path(), e))?;
+        remove(&parts::folder(&config.out, &self.input), |p| fs::remove_dir_all(p))?;
+        observer.shard_done(&name);
+        Ok(())
+    }
+
+    fn page(&self) -> ShardPage {
+        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sum = ShardPage { path: self.input.name(), ..ShardPage::default() };
+        sum.complete = self.opened.is_ok() && pages.iter().all(Option::is_some);
+        for page in pages.iter().flatten() {
+            sum.counts.add(&page.counts);
+            sum.damage.extend(page.damage.iter().cloned());
+        }
+        if let Ok(shard) = &self.opened {
+            sum.damage.extend(
+                shard
+                    .damage
+                    .iter()
+                    .map(|d| DamageNote { byte_offset: d.byte_offset, message: d.message.clone() }),
+            );
+        }
+        sum.damage.sort();
+        sum.damage.dedup();
+        sum.counts.bytes_in = self.input.bytes;
+        sum
+    }
+}
+
+/// Reads one piece of lines; false where the run was told to stop at once.
+fn read_piece(
+    shard: &Shard,
+    nth: usize,
+    worker: &mut Worker<'_>,
+    parts: &mut Parts,
+    page: &mut PiecePage,
+    observer: &dyn Observer,
+    stop: &Stop,
+) -> io::Result<bool> {
+    let piece: &Piece = &shard.pieces[nth];
+    let limits = worker.config.limits;
+    let mut lines = shard.lines(piece, limits)?;
+    let known = std::cell::OnceCell::new();
+    let base = || *known.get_or_init(|| shard.lines_before(piece, limits));
+    let name = shard.input.name();
+    let mut left = worker.config.limit.unwrap_or(u64::MAX);
+    let mut place = Place {
+        shard: &name,
+        format: shard.input.format,
+        base: &base,
+        line: 0,
+        byte: 0,
+        after_damage: false,
+    };
+    loop {
+        if stop.at_once() {
+            return Ok(false);
+        }
+        let mut counts = Counts::default();
+        match lines.next() {
+            Chunk::End => return Ok(true),
+            Chunk::Lines(block) => counts = worker.block(block, &mut place, &mut left, parts)?,
+            Chunk::TooLong { bytes, head } => {
+                place.line += 1;
+                let reason = format!(
+                    "a line of {bytes} bytes; the limit is {} (raise --max-line-bytes)",
+                    limits.line_bytes
+                );
+                worker.reject(head, bytes, &reason, &place, &mut counts);
+                place.byte += bytes;
+                counts.bytes_decoded += bytes;
+                worker.flush(parts)?;
+            }
+            Chunk::Broken { torn, why } => {
+                let message =
+                    format!("damaged after {} whole lines of this piece: {why}", place.line);
+                page.damage.push(DamageNote { byte_offset: offset_in(&why), message });
+                if !torn.is_empty() {
+                    place.line += 1;
+                    worker.reject(
+                        torn,
+                        torn.len() as u64,
+                        "torn off by damage",
+                        &place,
+                        &mut counts,
+                    );
+                    place.byte += torn.len() as u64;
+                    counts.bytes_decoded += torn.len() as u64;
+                    worker.flush(parts)?;
+                }
+                place.after_damage = true;
+            }
+        }
+        page.counts.add(&counts);
+        observer.progress(&counts);
+        if left == 0 {
+            return Ok(true);
+        }
+    }
+}
+
+/// Frame readers put the frame's offset into the error's text: `frame at byte N: …`.
+fn offset_in(why: &io::Error) -> u64 {
+    let text = why.to_string();
+    let digits = text.strip_prefix("frame at byte ").and_then(|rest| rest.split(':').next());
+    digits.and_then(|d| d.parse().ok()).unwrap_or(0)
+}
+
+fn close_books(
+    config: &RunConfig,
+    jobs: &[Job],
+    threads: usize,
+    started: Instant,
+) -> Result<Ledger, RunError> {
+    let shards: Vec<ShardPage> = jobs.iter().map(Job::page).collect();
+    let mut totals = Counts::default();
+    for page in &shards {
+        totals.add(&page.counts);
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let ledger = Ledger {
+        totals,
+        complete: shards.iter().all(|page| page.complete),
+        shards,
+        parable: env!("CARGO_PKG_VERSION").into(),
+        filter_set: config.filters.version().into(),
+        model: config.model.version().into(),
+        policy: PolicyNote { name: config.policy.name().into(), hash: config.policy.hash().into() },
+        seed: config.seed,
+        gate: format!("{:?}", config.gate).to_lowercase(),
+        run: serde_json::json!({
+            "command": std::env::args().collect::<Vec<_>>(),
+            "seconds": seconds,
+            "threads": threads,
+            "finished_unix": std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+        }),
+    };
+    let unbalanced = ledger.unbalanced();
+    if !unbalanced.is_empty() {
+        return Err(RunError::Unbalanced(unbalanced.join(", ")));
+    }
+    let path = config.out.join("ledger.json");
+    let mut text = serde_json::to_vec_pretty(&ledger).map_err(|e| RunError::io(&path, e.into()))?;
+    text.push(b'\n');
+    output::write_whole(&path, &text).map_err(|e| RunError::io(&path, e))?;
+    Ok(ledger)
+}
+
+/// Signals: interrupt and terminate stop at once (the piece is done again later), the first user
+/// signal lets running pieces finish.
+struct Stop {
+    now: Arc<AtomicBool>,
+    soon: Arc<AtomicBool>,
+}
+
+impl Stop {
+    fn listen() -> io::Result<Self> {
+        let stop = Stop { now: Arc::default(), soon: Arc::default() };
+        #[cfg(unix)]
+        {
+            use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+            for signal in [SIGINT, SIGTERM] {
+                // A second signal ends the process the usual way.
+                signal_hook::flag::register_conditional_default(signal, stop.now.clone())?;
+                signal_hook::flag::register(signal, stop.now.clone())?;
+            }
+            signal_hook::flag::register(SIGUSR1, stop.soon.clone())?;
+        }
+        Ok(stop)
+    }
+
+    fn at_once(&self) -> bool {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    fn asked(&self) -> bool {
+        self.at_once() || self.soon.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,287 @@
+//! The pass over Parquet: the same decisions, on rows instead of lines.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, Float32Array, RecordBatch, StringArray, UInt32Array};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use serde_json::Value;
+
+use super::journal::PiecePage;
+use super::parts::{self, Kind, Parts};
+use super::records::{Place, Row, Worker};
+use super::{RunConfig, RunError};
+use crate::attribute;
+use crate::ledger::DamageNote;
+use crate::score::Verdict;
+use crate::shard::piece::Shard;
+use crate::shard::{Format, Input, output, table};
+
+/// Opens a Parquet shard and cuts it into its row groups.
+pub fn open(input: &Input) -> Result<Shard, String> {
+    let footer = table::footer(&input.path).map_err(|error| error.to_string())?;
+    Ok(Shard::of_row_groups(input, footer.row_groups))
+}
+
+/// Takes one row group through the pass.
+pub fn piece(
+    shard: &Shard,
+    nth: usize,
+    worker: &mut Worker<'_>,
+    folder: &Path,
+    parts: &mut Parts,
+    page: &mut PiecePage,
+) -> Result<(), RunError> {
+    let input = &shard.input;
+    let fail = |error: parquet::errors::ParquetError| parquet_error(input, &error);
+    let footer = table::footer(&input.path).map_err(fail)?;
+    let with_note = with_note(&footer.schema);
+    let scan_only = worker.config.scan_only;
+    let mut documents = if scan_only {
+        None
+    } else {
+        let path = parts::part(folder, nth, Kind::Documents);
+        Some(table::writer(&path, with_note.clone(), footer.compression).map_err(fail)?)
+    };
+    let path = parts::part(folder, nth, Kind::Attributes);
+    let mut attributes =
+        table::writer(&path, attribute_schema(), footer.compression).map_err(fail)?;
+    let name = input.name();
+    let before: u64 = rows_before(input, nth).unwrap_or(0);
+    let base = || (before, 0);
+    let mut place = Place {
+        shard: &name,
+        format: Format::Parquet,
+        base: &base,
+        line: 0,
+        byte: 0,
+        after_damage: false,
+    };
+    for batch in table::row_group(&input.path, nth).map_err(fail)? {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(message) => {
+                page.damage.push(DamageNote {
+                    byte_offset: 0,
+                    message: format!("row group {nth}, after {} rows: {message}", place.line),
+                });
+                break;
+            }
+        };
+        match rows(&batch, worker, &mut place, page) {
+            Ok(rows) => {
+                if let Some(writer) = &mut documents {
+                    write_documents(&batch, &with_note, &rows, &worker.config.fields.text, writer)
+                        .map_err(fail)?;
+                }
+                write_attributes(&rows, &mut attributes).map_err(fail)?;
+            }
+            Err(message) => {
+                page.damage.push(DamageNote { byte_offset: 0, message });
+                break;
+            }
+        }
+        worker.flush(parts).map_err(|e| RunError::io(folder, e))?;
+    }
+    if let Some(writer) = documents {
+        writer.close().map_err(fail)?;
+    }
+    attributes.close().map_err(fail)?;
+    Ok(())
+}
+
+/// Joins the parts of a finished Parquet shard.
+pub fn join(config: &RunConfig, input: &Input, pieces: usize) -> Result<(), RunError> {
+    let folder = parts::folder(&config.out, input);
+    for kind in [Kind::Documents, Kind::Attributes] {
+        if config.scan_only && kind == Kind::Documents {
+            continue;
+        }
+        let to = kind.path(&config.out, input);
+        let files: Vec<_> =
+            (0..pieces).map(|p| parts::part(&folder, p, kind)).filter(|p| p.exists()).collect();
+        let mut out = output::Atomic::create(&to).map_err(|e| RunError::io(&to, e))?;
+        if files.is_empty() {
+            // A file without row groups stays one: its schema alone.
+            let schema = if kind == Kind::Documents {
+                with_note(&table::footer(&input.path).map_err(|e| parquet_error(input, &e))?.schema)
+            } else {
+                attribute_schema()
+            };
+            ArrowWriter::try_new(&mut out, schema, None)
+                .and_then(ArrowWriter::close)
+                .map_err(|e| parquet_error(input, &e))?;
+        } else {
+            table::join(&files, &mut out).map_err(|e| parquet_error(input, &e))?;
+        }
+        out.finish().map_err(|e| RunError::io(&to, e))?;
+    }
+    for kind in [Kind::Quarantine, Kind::Dropped] {
+        let files: Vec<_> =
+            (0..pieces).map(|p| parts::part(&folder, p, kind)).filter(|p| p.exists()).collect();
+        if !files.is_empty() {
+            let mut to = kind.path(&config.out, input);
+            if kind == Kind::Dropped {
+                to.set_extension("jsonl");
+            }
+            output::join(&files, &to).map_err(|e| RunError::io(&to, e))?;
+        }
+    }
+    Ok(())
+}
+
+fn parquet_error(input: &Input, error: &parquet::errors::ParquetError) -> RunError {
+    RunError::Parquet { path: input.path.display().to_string(), message: error.to_string() }
+}
+
+fn rows_before(input: &Input, group: usize) -> Option<u64> {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    let reader = SerializedFileReader::new(std::fs::File::open(&input.path).ok()?).ok()?;
+    Some(
+        reader
+            .metadata()
+            .row_groups()
+            .iter()
+            .take(group)
+            .map(|g| g.num_rows().try_into().unwrap_or(0u64))
+            .sum(),
+    )
+}
+
+/// The input's schema with one more column: what was done to the row, as JSON, or null.
+fn with_note(schema: &SchemaRef) -> SchemaRef {
+    let mut fields: Vec<_> =
+        schema.fields().iter().filter(|f| f.name() != "parable").cloned().collect();
+    fields.push(Arc::new(Field::new("parable", DataType::Utf8, true)));
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+/// `id`, `source`, every document-level score as a column, and the whole row as JSON.
+fn attribute_schema() -> SchemaRef {
+    let mut fields =
+        vec![Field::new("id", DataType::Utf8, false), Field::new("source", DataType::Utf8, true)];
+    fields.extend(
+        attribute::scores(&Verdict::default())
+            .into_iter()
+            .map(|(name, _)| Field::new(name, DataType::Float32, false)),
+    );
+    fields.push(Field::new("attributes", DataType::Utf8, false));
+    Arc::new(Schema::new(fields))
+}
+
+fn rows(
+    batch: &RecordBatch,
+    worker: &mut Worker<'_>,
+    place: &mut Place<'_>,
+    page: &mut PiecePage,
+) -> Result<Vec<Row>, String> {
+    let fields = worker.config.fields.clone();
+    let text = table::column(batch, &fields.text);
+    let chat = ["messages", "conversations", "conversation"]
+        .iter()
+        .find_map(|n| batch.column_by_name(n).map(|c| (*n, c.clone())));
+    if let Some(column) = &text
+        && !table::is_text(column.data_type())
+    {
+        return Err(format!(
+            "column `{}` is {}, not text (choose another with --text-field)",
+            fields.text,
+            column.data_type()
+        ));
+    }
+    if text.is_none() && chat.is_none() {
+        return Err(format!("no column `{}`, `messages` or `conversations`", fields.text));
+    }
+    let (ids, sources) = (table::column(batch, &fields.id), table::column(batch, &fields.source));
+    let scalar =
+        |column: &Option<ArrayRef>, row: usize| match column.as_ref().map(|c| table::value(c, row))
+        {
+            Some(Value::String(text)) => Some(text),
+            Some(Value::Number(number)) => Some(number.to_string()),
+            _ => None,
+        };
+    let mut found = Vec::with_capacity(batch.num_rows());
+    for row in 0..batch.num_rows() {
+        place.line += 1;
+        if worker.config.limit.is_some_and(|limit| place.line > limit) {
+            break;
+        }
+        let id = scalar(&ids, row)
+            .unwrap_or_else(|| format!("{}:{}", place.shard, (place.base)().0 + place.line));
+        let source = scalar(&sources, row);
+        let content = text.as_ref().and_then(|column| table::text(column, row));
+        let chat = if content.is_none() {
+            chat.as_ref().map(|(name, column)| (*name, table::value(column, row)))
+        } else {
+            None
+        };
+        found.push(worker.row(row, id, source, content, chat, place, &mut page.counts));
+    }
+    Ok(found)
+}
+
+fn write_documents(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+    rows: &[Row],
+    text_field: &str,
+    writer: &mut ArrowWriter<std::fs::File>,
+) -> Result<(), parquet::errors::ParquetError> {
+    let mut indices = Vec::new();
+    let mut notes: Vec<Option<&str>> = Vec::new();
+    let mut texts: Vec<Option<&str>> = Vec::new();
+    for row in rows {
+        for _ in 0..row.copies {
+            indices.push(row.index as u32);
+            notes.push(row.note.as_deref());
+            texts.push(row.text.as_deref());
+        }
+    }
+    let indices = UInt32Array::from(indices);
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields().iter().filter(|f| f.name() != "parable") {
+        let column = batch.column_by_name(field.name()).ok_or_else(|| {
+            parquet::errors::ParquetError::General(format!("column `{}` is gone", field.name()))
+        })?;
+        let taken = arrow_select::take::take(column, &indices, None)?;
+        columns.push(if field.name() == text_field && texts.iter().any(Option::is_some) {
+            replaced(&taken, &texts)
+        } else {
+            taken
+        });
+    }
+    columns.push(Arc::new(StringArray::from(notes)));
+    writer.write(&RecordBatch::try_new(schema.clone(), columns)?)
+}
+
+/// The text column with the edited texts in their places, in the type that it had.
+fn replaced(taken: &ArrayRef, texts: &[Option<&str>]) -> ArrayRef {
+    let values = (0..taken.len()).map(|i| texts[i].or_else(|| table::text(taken, i)));
+    match taken.data_type() {
+        DataType::LargeUtf8 => Arc::new(values.collect::<arrow_array::LargeStringArray>()),
+        DataType::Utf8View => Arc::new(values.collect::<arrow_array::StringViewArray>()),
+        _ => Arc::new(values.collect::<StringArray>()),
+    }
+}
+
+fn write_attributes(
+    rows: &[Row],
+    writer: &mut ArrowWriter<std::fs::File>,
+) -> Result<(), parquet::errors::ParquetError> {
+    let rows: Vec<&Row> = rows.iter().filter(|row| row.attributes.is_some()).collect();
+    let empty = attribute::scores(&Verdict::default());
+    let mut columns: Vec<ArrayRef> = vec![
+        Arc::new(rows.iter().map(|row| Some(row.id.as_str())).collect::<StringArray>()),
+        Arc::new(rows.iter().map(|row| row.source.as_deref()).collect::<StringArray>()),
+    ];
+    for (nth, _) in empty.iter().enumerate() {
+        let values = rows.iter().map(|row| row.scores.get(nth).copied().unwrap_or(0.0));
+        columns.push(Arc::new(
+            values.collect::<Vec<f32>>().into_iter().map(Some).collect::<Float32Array>(),
+        ));
+    }
+    columns
+        .push(Arc::new(rows.iter().map(|row| row.attributes.as_deref()).collect::<StringArray>()));
+    writer.write(&RecordBatch::try_new(attribute_schema(), columns)?)
+}

@@ -1,0 +1,5 @@
+//! The gate over undecoded bytes.
+
+pub mod gate;
+
+pub use gate::{Gate, GateLevel};

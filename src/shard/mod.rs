@@ -1,0 +1,47 @@
+//! Bytes in and bytes out: which files, which codec, which pieces, which lines, which records.
+//!
+//! Nothing here knows what a document means. A shard is cut into pieces by its own bytes, never by
+//! the number of threads, so that any number of workers gives the same output.
+
+pub mod codec;
+pub mod input;
+pub mod lines;
+pub mod output;
+pub mod piece;
+pub mod quarantine;
+pub mod record;
+pub mod table;
+
+pub use codec::Codec;
+pub use input::{Format, Input, InputError, expand};
+pub use piece::Piece;
+pub use record::{FieldPaths, Record, RecordError};
+
+/// Caps on what a hostile input can ask for. Each has a flag that raises it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest line, in bytes; a longer one goes to quarantine (`--max-line-bytes`).
+    pub line_bytes: usize,
+    /// Most decompressed bytes per compressed byte of a shard before it counts as a bomb
+    /// (`--max-expansion`), once [`Limits::FREE_EXPANSION`] bytes have come out.
+    pub expansion: u64,
+}
+
+impl Limits {
+    /// Decompressed bytes that are never questioned: small files may be very repetitive.
+    pub const FREE_EXPANSION: u64 = 256 << 20;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { line_bytes: 64 << 20, expansion: 1000 }
+    }
+}
+
+/// A place where an input is not what it should be; everything before and behind it is still read.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Damage {
+    /// Offset in the file as stored (compressed bytes for compressed shards).
+    pub byte_offset: u64,
+    pub message: String,
+}

@@ -1,0 +1,90 @@
+//! Files that are either whole or not there: written under a temporary name in the same folder,
+//! synced, then renamed.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// A file under construction.
+pub struct Atomic {
+    file: BufWriter<tempfile::NamedTempFile>,
+    to: PathBuf,
+}
+
+impl Atomic {
+    /// Creates the folder and a temporary file beside `to`.
+    ///
+    /// # Errors
+    /// Where either cannot be made.
+    pub fn create(to: &Path) -> io::Result<Self> {
+        let folder = to.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        let file =
+            tempfile::Builder::new().prefix(".parable-").suffix(".tmp").tempfile_in(folder)?;
+        Ok(Self { file: BufWriter::with_capacity(1 << 20, file), to: to.to_path_buf() })
+    }
+
+    /// Syncs and renames; from here on the file is whole.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn finish(self) -> io::Result<()> {
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // Temporary files are private; outputs follow the usual mask of shared data.
+            file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+        }
+        file.as_file().sync_all()?;
+        file.persist(&self.to).map_err(|error| error.error)?;
+        sync_folder(self.to.parent().unwrap_or(Path::new(".")))
+    }
+}
+
+impl Write for Atomic {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Makes a rename durable.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder) {
+        Ok(handle) => handle.sync_all(),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a small file atomically.
+///
+/// # Errors
+/// Those of the disk.
+pub fn write_whole(to: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = Atomic::create(to)?;
+    file.write_all(bytes)?;
+    file.finish()
+}
+
+/// Joins part files, in order, into one file. Missing parts count as empty.
+///
+/// # Errors
+/// Those of the disk.
+pub fn join(parts: &[PathBuf], to: &Path) -> io::Result<()> {
+    let mut out = Atomic::create(to)?;
+    for part in parts {
+        match File::open(part) {
+            Ok(file) => {
+                io::copy(&mut BufReader::with_capacity(1 << 20, file), &mut out)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    out.finish()
+}

@@ -1,0 +1,311 @@
+//! Cutting one shard into pieces that can be read alone, and reading one.
+//!
+//! A line belongs to the piece in which it begins. Plain files are cut at line starts. In a zst
+//! shard of many frames a line may cross frames, so a piece passes over everything up to its first
+//! line end (the piece before has read it) and reads on past its last frame to the next line end.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::Path;
+
+use memmap2::Mmap;
+
+use super::lines::{BlockReader, Chunk};
+use super::{Codec, Damage, Format, Input, Limits, codec};
+
+/// Stored bytes of a plain piece.
+const PLAIN_PIECE: usize = 32 << 20;
+/// Least stored bytes of a piece of zst frames.
+const FRAMES_PIECE: usize = 4 << 20;
+
+/// One unit of work and of resuming.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// The stream from end to end: gzip, a zst shard of one frame, standard input.
+    Whole,
+    /// Bytes of a plain file, cut at line starts.
+    Bytes(Range<usize>),
+    /// Indices into the shard's frames.
+    Frames(Range<usize>),
+    /// One row group of a Parquet file.
+    RowGroup(usize),
+}
+
+/// An opened shard: its stored bytes, its pieces, and what was found wrong while cutting.
+pub struct Shard {
+    pub input: Input,
+    pub pieces: Vec<Piece>,
+    pub damage: Vec<Damage>,
+    map: Option<Mmap>,
+    frames: Vec<(usize, usize)>,
+}
+
+impl Shard {
+    /// Opens and cuts a shard. Parquet shards are cut by the caller, who reads the footer.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened.
+    pub fn open(input: &Input) -> io::Result<Self> {
+        let mut shard = Self {
+            input: input.clone(),
+            pieces: vec![Piece::Whole],
+            damage: Vec::new(),
+            map: None,
+            frames: Vec::new(),
+        };
+        if input.is_stdin() || input.format == Format::Parquet {
+            return Ok(shard);
+        }
+        let map = map(&input.path)?;
+        match input.codec {
+            Codec::Plain => shard.pieces = cut_plain(map.as_deref().unwrap_or_default()),
+            Codec::Zstd => {
+                let stored = map.as_deref().unwrap_or_default();
+                (shard.frames, shard.damage) = codec::zstd_frames(stored);
+                shard.pieces = cut_frames(&shard.frames);
+            }
+            Codec::Gzip => {}
+        }
+        shard.map = map;
+        Ok(shard)
+    }
+
+    /// A Parquet shard of so many row groups; the table reader opens the file itself.
+    #[must_use]
+    pub fn of_row_groups(input: &Input, groups: usize) -> Self {
+        Self {
+            input: input.clone(),
+            pieces: (0..groups).map(Piece::RowGroup).collect(),
+            damage: Vec::new(),
+            map: None,
+            frames: Vec::new(),
+        }
+    }
+
+    fn stored(&self) -> &[u8] {
+        self.map.as_deref().unwrap_or_default()
+    }
+
+    /// A reader over the lines of one piece.
+    ///
+    /// # Errors
+    /// Where the decoder cannot be set up.
+    pub fn lines(&self, piece: &Piece, limits: Limits) -> io::Result<Lines<'_>> {
+        let reader: Box<dyn Read + '_> = match piece {
+            Piece::Whole | Piece::RowGroup(_) => {
+                let stored: Box<dyn Read + '_> = if self.input.is_stdin() {
+                    Box::new(io::stdin())
+                } else {
+                    Box::new(self.stored())
+                };
+                Box::new(Fused {
+                    inner: codec::decoder(self.input.codec, stored, limits)?,
+                    over: false,
+                })
+            }
+            Piece::Bytes(range) => Box::new(&self.stored()[range.clone()]),
+            Piece::Frames(range) => Box::new(self.frame_reader(range.clone(), limits)),
+        };
+        let skip = matches!(piece, Piece::Frames(range) if range.start > 0);
+        Ok(Lines { blocks: BlockReader::new(reader, limits.line_bytes), skip })
+    }
+
+    fn frame_reader(&self, range: Range<usize>, limits: Limits) -> Frames<'_> {
+        Frames {
+            stored: self.stored(),
+            frames: &self.frames,
+            next: range.start,
+            end: range.end,
+            current: None,
+            limits,
+            done: false,
+        }
+    }
+
+    /// Lines and decoded bytes before the first line of a piece. Reads the shard again up to there,
+    /// so ask only where a line number is wanted.
+    #[must_use]
+    pub fn lines_before(&self, piece: &Piece, limits: Limits) -> (u64, u64) {
+        match piece {
+            Piece::Whole | Piece::RowGroup(_) => (0, 0),
+            Piece::Bytes(range) => (
+                memchr::memchr_iter(b'\n', &self.stored()[..range.start]).count() as u64,
+                range.start as u64,
+            ),
+            Piece::Frames(range) if range.start == 0 => (0, 0),
+            Piece::Frames(range) => {
+                // The piece before reads to its line end behind the boundary: so does this count.
+                let mut reader = self.frame_reader(0..range.start, limits);
+                let (mut lines, mut bytes) = (0, 0);
+                let mut buffer = vec![0; 256 << 10];
+                loop {
+                    match reader.read(&mut buffer) {
+                        Ok(0) => return (lines, bytes),
+                        Ok(n) => {
+                            lines += memchr::memchr_iter(b'\n', &buffer[..n]).count() as u64;
+                            bytes += n as u64;
+                        }
+                        // Damage was or will be reported by the piece that owns the frame.
+                        Err(_) => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn map(path: &Path) -> io::Result<Option<Mmap>> {
+    let file = File::open(path)?;
+    if file.metadata()?.len() == 0 {
+        return Ok(None);
+    }
+    // SAFETY: the map is read only. A file that another program shortens meanwhile ends this
+    // process with SIGBUS, as it would end any program that maps it; a resumed run notices the
+    // changed size. Nothing here relies on the bytes staying the same.
+    let map = unsafe { Mmap::map(&file)? };
+    #[cfg(unix)]
+    let _ = map.advise(memmap2::Advice::Sequential);
+    Ok(Some(map))
+}
+
+fn cut_plain(stored: &[u8]) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    while start < stored.len() {
+        let aim = start + PLAIN_PIECE;
+        let end = match stored.get(aim..) {
+            Some(rest) => memchr::memchr(b'\n', rest).map_or(stored.len(), |i| aim + i + 1),
+            None => stored.len(),
+        };
+        pieces.push(Piece::Bytes(start..end));
+        start = end;
+    }
+    if pieces.is_empty() {
+        pieces.push(Piece::Bytes(0..0));
+    }
+    pieces
+}
+
+fn cut_frames(frames: &[(usize, usize)]) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    for (i, frame) in frames.iter().enumerate() {
+        if frame.1 - frames[start].0 >= FRAMES_PIECE || i + 1 == frames.len() {
+            pieces.push(Piece::Frames(start..i + 1));
+            start = i + 1;
+        }
+    }
+    if pieces.is_empty() {
+        pieces.push(Piece::Frames(0..0));
+    }
+    pieces
+}
+
+/// The lines of one piece.
+pub struct Lines<'a> {
+    blocks: BlockReader<Box<dyn Read + 'a>>,
+    skip: bool,
+}
+
+impl Lines<'_> {
+    /// The next block of whole lines. Reading may go on after [`Chunk::Broken`]: the next line is
+    /// then perhaps the rest of a line whose beginning is lost.
+    pub fn next(&mut self) -> Chunk<'_> {
+        if self.skip {
+            self.skip = false;
+            return self.after_first_line();
+        }
+        self.blocks.next()
+    }
+
+    /// Passes over the line that the piece before has read.
+    fn after_first_line(&mut self) -> Chunk<'_> {
+        match self.blocks.next() {
+            Chunk::Lines(block) => {
+                let first = memchr::memchr(b'\n', block).map_or(block.len(), |i| i + 1);
+                Chunk::Lines(&block[first..])
+            }
+            Chunk::TooLong { .. } => Chunk::Lines(&[]),
+            other => other,
+        }
+    }
+}
+
+/// Ends a stream after its first error: decoders may repeat it for ever.
+struct Fused<R> {
+    inner: R,
+    over: bool,
+}
+
+impl<R: Read> Read for Fused<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.over {
+            return Ok(0);
+        }
+        let got = self.inner.read(buffer);
+        if let Err(error) = &got {
+            self.over = error.kind() != io::ErrorKind::Interrupted;
+        }
+        got
+    }
+}
+
+/// Decodes frames one after another; an error ends one frame, not the stream.
+struct Frames<'a> {
+    stored: &'a [u8],
+    frames: &'a [(usize, usize)],
+    next: usize,
+    end: usize,
+    current: Option<Box<dyn Read + 'a>>,
+    limits: Limits,
+    done: bool,
+}
+
+impl Read for Frames<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.done {
+                return Ok(0);
+            }
+            let Some(frame) = self.current.as_mut() else {
+                let Some(&(start, end)) = self.frames.get(self.next) else {
+                    self.done = true;
+                    continue;
+                };
+                self.next += 1;
+                self.current =
+                    Some(codec::decoder(Codec::Zstd, &self.stored[start..end], self.limits)?);
+                continue;
+            };
+            let tail = self.next > self.end;
+            match frame.read(buffer) {
+                Ok(0) => {
+                    self.current = None;
+                    if self.next >= self.end && self.frames.len() == self.next {
+                        self.done = true;
+                    }
+                }
+                Ok(n) if tail => {
+                    // Past the last frame only the rest of the last line is wanted.
+                    if let Some(i) = memchr::memchr(b'\n', &buffer[..n]) {
+                        self.done = true;
+                        return Ok(i + 1);
+                    }
+                    return Ok(n);
+                }
+                Ok(n) => return Ok(n),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.current = None;
+                    self.done = tail;
+                    let (start, _) = self.frames[self.next - 1];
+                    return Err(io::Error::new(
+                        error.kind(),
+                        format!("frame at byte {start}: {error}"),
+                    ));
+                }
+            }
+        }
+    }
+}

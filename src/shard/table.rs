@@ -1,0 +1,181 @@
+//! Parquet: row groups in, row groups out, values by dotted column path.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{DataType, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::Compression;
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::writer::SerializedFileWriter;
+use serde_json::{Map, Value};
+
+/// Rows of one batch.
+const BATCH: usize = 1024;
+
+/// What a Parquet file says of itself.
+pub struct Footer {
+    pub schema: SchemaRef,
+    pub row_groups: usize,
+    pub rows: u64,
+    pub compression: Compression,
+}
+
+/// Reads the footer.
+///
+/// # Errors
+/// Where the file is no Parquet file.
+pub fn footer(path: &Path) -> Result<Footer, ParquetError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+    let metadata = builder.metadata();
+    let compression = metadata
+        .row_groups()
+        .first()
+        .and_then(|group| group.columns().first())
+        .map_or(Compression::SNAPPY, |column| column.compression());
+    Ok(Footer {
+        schema: builder.schema().clone(),
+        row_groups: metadata.num_row_groups(),
+        rows: metadata.file_metadata().num_rows().try_into().unwrap_or(0),
+        compression,
+    })
+}
+
+/// The batches of one row group, all columns.
+///
+/// # Errors
+/// Where the file cannot be opened; damage in pages shows in the items.
+pub fn row_group(
+    path: &Path,
+    group: usize,
+) -> Result<impl Iterator<Item = Result<RecordBatch, String>>, ParquetError> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?
+        .with_row_groups(vec![group])
+        .with_batch_size(BATCH)
+        .build()?;
+    Ok(reader.map(|batch| batch.map_err(|error| error.to_string())))
+}
+
+/// A writer of part or whole files with the given compression.
+///
+/// # Errors
+/// Where the file cannot be made.
+pub fn writer(
+    path: &Path,
+    schema: SchemaRef,
+    compression: Compression,
+) -> Result<ArrowWriter<File>, ParquetError> {
+    let properties = WriterProperties::builder().set_compression(compression).build();
+    ArrowWriter::try_new(File::create(path)?, schema, Some(properties))
+}
+
+/// Joins Parquet files of one schema by copying their row groups as they are.
+///
+/// # Errors
+/// Those of reading and writing.
+pub fn join<W: std::io::Write + Send>(
+    parts: &[std::path::PathBuf],
+    out: W,
+) -> Result<(), ParquetError> {
+    let Some(first) = parts.first() else { return Ok(()) };
+    let reader = SerializedFileReader::new(File::open(first)?)?;
+    let file_metadata = reader.metadata().file_metadata();
+    let properties = WriterProperties::builder()
+        .set_key_value_metadata(file_metadata.key_value_metadata().cloned())
+        .build();
+    let schema = file_metadata.schema_descr().root_schema_ptr();
+    let mut writer = SerializedFileWriter::new(out, schema, Arc::new(properties))?;
+    for part in parts {
+        let input = File::open(part)?;
+        let reader = SerializedFileReader::new(input.try_clone()?)?;
+        for group in reader.metadata().row_groups() {
+            let mut to = writer.next_row_group()?;
+            for column in group.columns() {
+                let closed = ColumnCloseResult {
+                    bytes_written: column.compressed_size().try_into().unwrap_or(0),
+                    rows_written: group.num_rows().try_into().unwrap_or(0),
+                    metadata: column.clone(),
+                    bloom_filter: None,
+                    column_index: None,
+                    offset_index: None,
+                };
+                to.append_column(&input, closed)?;
+            }
+            to.close()?;
+        }
+    }
+    writer.close()?;
+    Ok(())
+}
+
+/// The column at a dotted path, structs followed.
+#[must_use]
+pub fn column(batch: &RecordBatch, path: &str) -> Option<ArrayRef> {
+    if let Some(found) = batch.column_by_name(path) {
+        return Some(found.clone());
+    }
+    let mut steps = path.split('.');
+    let mut at = batch.column_by_name(steps.next()?)?.clone();
+    for step in steps {
+        at = at.as_struct_opt()?.column_by_name(step)?.clone();
+    }
+    Some(at)
+}
+
+/// Whether the column holds text.
+#[must_use]
+pub fn is_text(kind: &DataType) -> bool {
+    matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// The text at a row; none where it is null or the column holds no text.
+#[must_use]
+pub fn text(array: &ArrayRef, row: usize) -> Option<&str> {
+    if array.is_null(row) {
+        return None;
+    }
+    match array.data_type() {
+        DataType::Utf8 => Some(array.as_string::<i32>().value(row)),
+        DataType::LargeUtf8 => Some(array.as_string::<i64>().value(row)),
+        DataType::Utf8View => Some(array.as_string_view().value(row)),
+        _ => None,
+    }
+}
+
+/// A value as JSON: enough for ids, sources and chat columns.
+#[must_use]
+pub fn value(array: &ArrayRef, row: usize) -> Value {
+    if array.is_null(row) {
+        return Value::Null;
+    }
+    match array.data_type() {
+        kind if is_text(kind) => text(array, row).map_or(Value::Null, Value::from),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).into(),
+        DataType::Int32 => array.as_primitive::<Int32Type>().value(row).into(),
+        DataType::Float64 => array.as_primitive::<Float64Type>().value(row).into(),
+        DataType::Float32 => array.as_primitive::<Float32Type>().value(row).into(),
+        DataType::Boolean => array.as_boolean().value(row).into(),
+        DataType::List(_) => list(&array.as_list::<i32>().value(row)),
+        DataType::LargeList(_) => list(&array.as_list::<i64>().value(row)),
+        DataType::Struct(fields) => {
+            let columns = array.as_struct().columns();
+            let pairs = fields.iter().zip(columns);
+            let map: Map<String, Value> =
+                pairs.map(|(field, column)| (field.name().clone(), value(column, row))).collect();
+            Value::Object(map)
+        }
+        _ => Value::Null,
+    }
+}
+
+fn list(items: &ArrayRef) -> Value {
+    Value::Array((0..items.len()).map(|i| value(items, i)).collect())
+}
