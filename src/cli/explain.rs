@@ -86,7 +86,13 @@ fn show(
     policy: &crate::policy::Policy,
     json: bool,
 ) -> Result<()> {
-    let (verdict, contributions) = scorer.explain(document);
+    let (mut verdict, contributions) = scorer.explain(document);
+    let filters = crate::filter::FilterSet::embedded();
+    crate::score::rules::attach(
+        &mut verdict,
+        crate::scan::Scanner::new(filters.clone()).scan(document),
+        filters,
+    );
     let facts = Facts {
         id: &document.id,
         source: document.source.as_deref(),
@@ -148,7 +154,7 @@ fn print_text(text: &str, verdict: &Verdict) {
             super::harmless(evidence.span.of(text)),
             style.render_reset()
         );
-        anstream::print!(" [{} {:.2}]", evidence.category, evidence.strength);
+        anstream::print!(" [{} {:.2} {}]", evidence.category, evidence.strength, evidence.rule);
         at = evidence.span.end;
     }
     anstream::println!("{}\n", super::harmless(&text[at..]));

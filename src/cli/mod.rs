@@ -2,6 +2,7 @@
 
 mod eval;
 mod explain;
+mod filters;
 mod fit;
 mod policy;
 mod progress;
@@ -42,6 +43,8 @@ enum Verb {
     Eval(eval::Args),
     /// Fit the scorer to labelled documents
     Fit(fit::Args),
+    /// Lint and test rules, browse them, begin one
+    Filters(filters::Args),
     /// List, show and check policies
     Policy(policy::Args),
     /// Print the JSON Schema of a policy file, for editors
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Verb::Scan(args) => run::scan(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Eval(args) => eval::run(args),
+        Verb::Filters(args) => filters::run(&args),
         Verb::Fit(args) => fit::run(args),
         Verb::Policy(args) => policy::run(&args),
         Verb::Schema(args) => shell::schema(&args),

@@ -1,10 +1,15 @@
 //! Filter definitions: data, compiled once, shared by all threads.
 
+pub mod check;
 mod lexicon;
+mod pattern;
+mod rule;
 
 use std::sync::{Arc, OnceLock};
 
 pub use lexicon::{FilterError, Lexicons};
+pub use pattern::Pattern;
+pub use rule::{Rule, RuleFile, Scope, Signal, Target, Window};
 
 /// One definition file: its name below the filter folder and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +24,7 @@ static EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/embedded_
 #[derive(Debug)]
 pub struct FilterSet {
     lexicons: Lexicons,
+    rules: Vec<Rule>,
     version: String,
 }
 
@@ -36,7 +42,17 @@ impl FilterSet {
             hasher.update(&[0]);
         }
         let version = hasher.finalize().to_hex()[..16].to_string();
-        Ok(Self { lexicons: Lexicons::parse(files)?, version })
+        let lexicons = Lexicons::parse(files)?;
+        let mut rules: Vec<Rule> = Vec::new();
+        for file in files.iter().filter(|f| !f.path.contains("lexicons/")) {
+            let rule = Rule::parse(file, &lexicons)?;
+            if let Some(other) = rules.iter().find(|other| other.file.id == rule.file.id) {
+                let message = format!("the id `{}` stands in {} too", rule.file.id, other.path);
+                return Err(FilterError::Meaning { path: file.path.clone(), message });
+            }
+            rules.push(rule);
+        }
+        Ok(Self { lexicons, rules, version })
     }
 
     /// The definitions that ship with the program.
@@ -57,6 +73,19 @@ impl FilterSet {
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Compiles words and `@lexicons` into one pattern.
+    ///
+    /// # Errors
+    /// Where a lexicon is missing.
+    pub fn terms(&self, terms: &[String]) -> Result<Pattern, String> {
+        Pattern::terms(terms, &self.lexicons)
     }
 
     /// The terms of a lexicon, includes resolved; none where there is no such lexicon.

@@ -9,19 +9,22 @@ use crate::attribute;
 use crate::document::Document;
 use crate::ledger::Counts;
 use crate::policy::{Action, Facts};
-use crate::scan::Gate;
-use crate::score::{Scorer, Verdict};
+use crate::scan::{Gate, Scanner};
+use crate::score::{Scorer, Verdict, rules};
 use crate::shard::{Format, Record, quarantine};
 use crate::text::span::count_chars;
 
 /// The score from which the ledger counts a record as flagged.
 pub const FLAG: f32 = 0.5;
+/// Below this probability nobody asks for reasons, and the rules are not run.
+const LOOK: f32 = 0.1;
 
 /// Per-thread state: compiled filters are shared, everything here is scratch.
 pub struct Worker<'c> {
     pub config: &'c RunConfig,
     gate: Gate,
     scorer: Scorer,
+    scanner: Scanner,
     provenance: Provenance,
     marks: Vec<usize>,
     documents: Vec<u8>,
@@ -67,6 +70,7 @@ impl<'c> Worker<'c> {
             config,
             gate: Gate::new(&config.filters, config.gate),
             scorer: Scorer::new(config.model.clone()),
+            scanner: Scanner::new(config.filters.clone()),
             provenance: Provenance {
                 filter_set: config.filters.version().to_string(),
                 policy: config.policy.hash().to_string(),
@@ -138,6 +142,16 @@ impl<'c> Worker<'c> {
         // Attribute rows stand beside the documents that were written; a rejected record has none.
     }
 
+    /// The model's verdict; where it is worth a look, the rules say why.
+    fn score(&mut self, document: &Document<'_>) -> Verdict {
+        let mut verdict = self.scorer.score(document);
+        if verdict.coercion >= LOOK || verdict.admirable >= LOOK {
+            let scan = self.scanner.scan(document);
+            rules::attach(&mut verdict, scan, &self.config.filters);
+        }
+        verdict
+    }
+
     /// Hands what was gathered to the part files.
     ///
     /// # Errors
@@ -192,7 +206,7 @@ impl<'c> Worker<'c> {
             attribute::write_row(&document.id, source, "", None, &mut self.attributes);
             return;
         }
-        let verdict = self.scorer.score(&document);
+        let verdict = self.score(&document);
         self.decide(line, &record, &document, &verdict, counts);
     }
 
@@ -271,7 +285,7 @@ impl<'c> Worker<'c> {
             attribute::write_row(&id, None, "", None, &mut self.attributes);
             return;
         }
-        let verdict = self.scorer.score(&document);
+        let verdict = self.score(&document);
         counts.flagged += u64::from(verdict.coercion >= FLAG);
         let facts = Facts { id: &id, source: None, chars: count_chars(line) as u64 };
         let decision = self.config.policy.decide(&verdict, &facts, self.config.seed);
@@ -352,7 +366,7 @@ impl<'c> Worker<'c> {
         }
         document.id = row.id.clone().into();
         document.source = row.source.clone().map(Into::into);
-        let verdict = self.scorer.score(&document);
+        let verdict = self.score(&document);
         counts.flagged += u64::from(verdict.coercion >= FLAG);
         row.scores = attribute::scores(&verdict).into_iter().map(|(_, score)| score).collect();
         let mut line = Vec::new();

@@ -1,5 +1,9 @@
-//! The gate over undecoded bytes.
+//! The gate over undecoded bytes, and the rules over documents that it lets through.
 
 pub mod gate;
+mod mentions;
+mod rules;
 
 pub use gate::{Gate, GateLevel};
+pub use mentions::{MentionFinder, Mentions};
+pub use rules::{RuleHit, Scan, Scanner};

@@ -11,6 +11,7 @@ pub mod model;
 pub mod names;
 mod prior;
 pub mod referee;
+pub mod rules;
 pub mod scorer;
 pub mod train;
 pub mod verdict;

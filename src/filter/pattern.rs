@@ -1,0 +1,208 @@
+//! A compiled pattern and the atoms that it needs, derived from the pattern itself.
+
+use regex_automata::meta;
+use regex_syntax::hir::literal::{ExtractKind, Extractor, Seq};
+
+use super::lexicon::Lexicons;
+use crate::text::Span;
+
+/// Steps that a look-around pattern may backtrack before it counts as not matching.
+const BACKTRACK_LIMIT: usize = 100_000;
+/// Atoms of one pattern; with more, searching for them costs more than it saves.
+const MOST_ATOMS: usize = 400;
+/// Shorter literals stand in almost every document.
+const SHORTEST_ATOM: usize = 2;
+
+/// One pattern. Without look-around it runs in linear time.
+#[derive(Debug)]
+pub struct Pattern {
+    engine: Engine,
+    /// Lower-case literals of which every match holds at least one; empty where none could be
+    /// derived: then the pattern is always tried.
+    pub atoms: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Engine {
+    Linear(Box<meta::Regex>),
+    LookAround(Box<fancy_regex::Regex>),
+}
+
+impl Pattern {
+    /// Compiles a pattern as it stands in a rule file.
+    ///
+    /// # Errors
+    /// What the regex compiler says.
+    pub fn parse(pattern: &str) -> Result<Self, String> {
+        let engine = match meta::Regex::new(pattern) {
+            Ok(regex) => Engine::Linear(Box::new(regex)),
+            Err(_) => Engine::LookAround(Box::new(
+                fancy_regex::RegexBuilder::new(pattern)
+                    .backtrack_limit(BACKTRACK_LIMIT)
+                    .build()
+                    .map_err(|error| error.to_string())?,
+            )),
+        };
+        Ok(Self { engine, atoms: atoms(&without_look_around(pattern)) })
+    }
+
+    /// Compiles words and phrases, lexicons resolved.
+    ///
+    /// # Errors
+    /// Where a lexicon is missing.
+    pub fn terms(terms: &[String], lexicons: &Lexicons) -> Result<Self, String> {
+        let mut all: Vec<String> = Vec::new();
+        for term in terms {
+            match term.strip_prefix('@') {
+                Some(name) => {
+                    let found = lexicons.terms(name);
+                    if found.is_empty() {
+                        return Err(format!("`{term}` is no lexicon"));
+                    }
+                    all.extend(found.into_iter().map(str::to_string));
+                }
+                None => all.push(term.clone()),
+            }
+        }
+        all.sort_by_key(|term| std::cmp::Reverse(term.len()));
+        let parts: Vec<String> = all.iter().map(|term| term_pattern(term)).collect();
+        Self::parse(&format!("(?i)(?:{})", parts.join("|")))
+    }
+
+    /// Matches in `text` between two offsets, in order, not overlapping.
+    pub fn find(&self, text: &str, span: Span, found: &mut Vec<Span>) {
+        match &self.engine {
+            Engine::Linear(regex) => {
+                let input = regex_automata::Input::new(text).range(span.start..span.end);
+                found.extend(regex.find_iter(input).map(|m| Span::new(m.start(), m.end())));
+            }
+            Engine::LookAround(regex) => {
+                let mut at = span.start;
+                // An error is the backtrack limit: the rest of this text counts as no match.
+                while let Ok(Some(m)) = regex.find_from_pos(text, at) {
+                    if m.end() > span.end {
+                        break;
+                    }
+                    found.push(Span::new(m.start(), m.end()));
+                    let next = if m.end() > m.start() { m.end() } else { m.end() + 1 };
+                    if next > span.end {
+                        break;
+                    }
+                    at = text.ceil_char_boundary(next);
+                }
+            }
+        }
+    }
+
+    /// Whether the pattern needs the backtracking engine.
+    #[must_use]
+    pub fn looks_around(&self) -> bool {
+        matches!(self.engine, Engine::LookAround(_))
+    }
+}
+
+/// A term as a pattern: word-bounded at an end that is a word character, open at a `*`.
+fn term_pattern(term: &str) -> String {
+    let word = term.trim_matches('*');
+    let (first, last) = (word.chars().next(), word.chars().next_back());
+    let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    let open = if is_word(first) && !term.starts_with('*') { r"\b" } else { "" };
+    let close = match (term.ends_with('*'), is_word(last)) {
+        (true, _) => r"\w*",
+        (false, true) => r"\b",
+        (false, false) => "",
+    };
+    let spaced = regex_syntax::escape(word).replace(' ', r"\s+");
+    format!("{open}{spaced}{close}")
+}
+
+/// The pattern with its look-arounds taken out. What is left matches more, never less, so atoms
+/// that it needs are needed by the whole pattern too.
+fn without_look_around(pattern: &str) -> String {
+    let bytes = pattern.as_bytes();
+    let (mut out, mut i, mut in_class) = (String::new(), 0, false);
+    while i < bytes.len() {
+        let rest = &pattern[i..];
+        if bytes[i] == b'\\' {
+            let end = pattern.ceil_char_boundary((i + 2).min(bytes.len()));
+            out.push_str(&pattern[i..end]);
+            i = end;
+            continue;
+        }
+        let opens = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|o| rest.starts_with(o));
+        if opens && !in_class {
+            i += closing(rest);
+            continue;
+        }
+        in_class = if in_class { bytes[i] != b']' } else { bytes[i] == b'[' };
+        let end = pattern.ceil_char_boundary(i + 1);
+        out.push_str(&pattern[i..end]);
+        i = end;
+    }
+    out
+}
+
+/// Length of the group that `text` begins with.
+fn closing(text: &str) -> usize {
+    let (mut depth, mut skip, mut in_class) = (0usize, false, false);
+    for (i, b) in text.bytes().enumerate() {
+        if std::mem::take(&mut skip) {
+            continue;
+        }
+        match b {
+            b'\\' => skip = true,
+            b'[' if !in_class => in_class = true,
+            b']' if in_class => in_class = false,
+            b'(' if !in_class => depth += 1,
+            b')' if !in_class => {
+                depth -= 1;
+                if depth == 0 {
+                    return i + 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// Literals of which each match begins or ends with one, lower-cased; empty where there is no such
+/// finite set of useful length.
+fn atoms(pattern: &str) -> Vec<String> {
+    // Case is folded by the search for atoms; folded here it would multiply the literals.
+    let cased = pattern.replace("(?i)", "").replace("(?im)", "(?m)").replace("(?i:", "(?:");
+    let Ok(hir) = regex_syntax::parse(&cased) else { return Vec::new() };
+    let best = [ExtractKind::Prefix, ExtractKind::Suffix]
+        .into_iter()
+        .filter_map(|kind| {
+            let seq = Extractor::new()
+                .kind(kind)
+                .limit_total(MOST_ATOMS * 8)
+                .limit_class(60)
+                .extract(&hir);
+            usable(&seq)
+        })
+        .max_by_key(|atoms| atoms.iter().map(String::len).min().unwrap_or(0));
+    best.unwrap_or_default()
+}
+
+fn usable(seq: &Seq) -> Option<Vec<String>> {
+    let literals = seq.literals()?;
+    let mut atoms = Vec::with_capacity(literals.len());
+    for literal in literals {
+        let text = std::str::from_utf8(literal.as_bytes()).ok()?;
+        // Only ASCII folds the way the search for atoms folds.
+        if !text.is_ascii() {
+            if text.chars().any(|c| matches!(c, '\u{212a}' | '\u{17f}')) {
+                // The Kelvin sign and the long s, which `(?i)` adds to k and s.
+                continue;
+            }
+            return None;
+        }
+        atoms.push(text.to_ascii_lowercase());
+    }
+    atoms.sort_unstable();
+    atoms.dedup();
+    let short = atoms.iter().any(|atom| atom.len() < SHORTEST_ATOM);
+    (!short && !atoms.is_empty() && atoms.len() <= MOST_ATOMS).then_some(atoms)
+}
