@@ -22,7 +22,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Cv::Family)]
     pub cv: Cv,
     /// Folds into which whole families are put; families are never split.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=200))]
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(2..=200))]
     pub folds: u16,
     /// Judge only documents whose family begins with none of these; they still train.
     #[arg(long = "train-only", value_name = "PREFIX")]

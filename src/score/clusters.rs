@@ -5,16 +5,16 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::lexicon::stem;
-use super::words::hash;
+use super::words::{MixedMap, hash};
 
 static SOURCE: &str = include_str!("../../filters/model/clusters.txt");
 
 /// The fine and the coarse group of a stem; 0 where it has none.
 #[must_use]
 pub fn of(stem_hash: u32) -> (u32, u32) {
-    static TABLE: OnceLock<HashMap<u32, (u32, u32)>> = OnceLock::new();
+    static TABLE: OnceLock<MixedMap<(u32, u32)>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
-        let mut table = HashMap::new();
+        let mut table = MixedMap::default();
         let mut lengths: HashMap<u32, usize> = HashMap::new();
         for line in SOURCE.lines() {
             let mut parts = line.split(' ');

@@ -14,7 +14,7 @@ use super::verdict::{Evidence, Verdict};
 use super::words::Words;
 
 /// At most this many places for one category in one window.
-const MOST: usize = 3;
+const MOST: usize = 4;
 /// Longer sentences are cut to this many words.
 const LONGEST: usize = 28;
 
@@ -44,7 +44,7 @@ pub fn choose(
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let Some(best) = ranked.first().map(|r| r.0) else { continue };
         for (score, nth) in ranked.into_iter().take(MOST) {
-            if score < best - 1.5 {
+            if score < best - 3.0 {
                 break;
             }
             let span = trim(text, words, nth);

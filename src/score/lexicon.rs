@@ -1,10 +1,9 @@
 //! Word classes: the few hundred words whose *kind* matters to who does what. They are read from
 //! `filters/model/classes.txt`, so that a reader can check and extend them without code.
 
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::words::{hash, join};
+use super::words::{MixedMap, hash, join};
 
 /// A set of word classes, one bit each, in the order of [`NAMES`].
 pub type Classes = u64;
@@ -83,8 +82,8 @@ pub const HYPOTHESIS: Classes = 1 << 10;
 pub const FIRST_ACT: usize = 11;
 
 struct Table {
-    words: HashMap<u32, Classes>,
-    pairs: HashMap<u32, Classes>,
+    words: MixedMap<Classes>,
+    pairs: MixedMap<Classes>,
 }
 
 static SOURCE: &str = include_str!("../../filters/model/classes.txt");
@@ -92,7 +91,7 @@ static SOURCE: &str = include_str!("../../filters/model/classes.txt");
 fn table() -> &'static Table {
     static TABLE: OnceLock<Table> = OnceLock::new();
     TABLE.get_or_init(|| {
-        let mut table = Table { words: HashMap::new(), pairs: HashMap::new() };
+        let mut table = Table { words: MixedMap::default(), pairs: MixedMap::default() };
         for line in SOURCE.lines() {
             let Some((name, words)) = line.split_once(':') else { continue };
             let Some(bit) = NAMES.iter().position(|n| *n == name.trim()) else { continue };

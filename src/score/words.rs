@@ -146,6 +146,28 @@ pub fn hash(bytes: &[u8]) -> u32 {
     mix(h)
 }
 
+/// A hasher for keys that [`hash`] or [`join`] made: they are mixed already.
+#[derive(Clone, Copy, Default)]
+pub struct Mixed(u64);
+
+impl std::hash::Hasher for Mixed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.0 = self.0.rotate_left(8) ^ u64::from(*b));
+    }
+
+    fn write_u32(&mut self, key: u32) {
+        // The table takes its tag from the high bits, its slot from the low ones.
+        self.0 = u64::from(key) << 32 | u64::from(key);
+    }
+}
+
+/// A map over mixed keys.
+pub type MixedMap<V> = std::collections::HashMap<u32, V, std::hash::BuildHasherDefault<Mixed>>;
+
 /// Joins hashes so that order matters.
 #[must_use]
 pub fn join(a: u32, b: u32) -> u32 {
