@@ -157,15 +157,20 @@ fn object(fields: &Fields<'_>, text_field: &str, edit: &Edit<'_>, note: &Value, 
         push_json(&Value::from(&**key), out);
         out.push(b':');
         let chat = !has_text && matches!(&**key, "messages" | "conversations" | "conversation");
-        if key == "metadata" && raw.get().starts_with('{') {
-            noted = true;
-            push_json(&with_note(raw, note), out);
+        let rewritten = if key == "metadata" && raw.get().starts_with('{') {
+            let metadata = with_note(raw, note);
+            noted |= metadata.is_some();
+            metadata
         } else if (key == text_key && has_text) && !matches!(edit, Edit::None) {
-            push_json(&edited(raw, text_field, edit), out);
+            edited(raw, text_field, edit)
         } else if let (true, Edit::Before(text)) = (chat, edit) {
-            push_json(&chat_before(raw, text), out);
+            chat_before(raw, text)
         } else {
-            out.extend_from_slice(raw.get().as_bytes());
+            None
+        };
+        match rewritten {
+            Some(value) => push_json(&value, out),
+            None => out.extend_from_slice(raw.get().as_bytes()),
         }
     }
     if !noted {
@@ -190,15 +195,16 @@ fn push_json(value: &Value, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, value);
 }
 
-fn with_note(raw: &RawValue, note: &Value) -> Value {
-    let mut metadata: Value = serde_json::from_str(raw.get()).unwrap_or_else(|_| json!({}));
+/// The metadata with the note in it; none where they nest too deep to be read as a value.
+fn with_note(raw: &RawValue, note: &Value) -> Option<Value> {
+    let mut metadata: Value = serde_json::from_str(raw.get()).ok()?;
     metadata["parable"] = note.clone();
-    metadata
+    Some(metadata)
 }
 
 /// The top-level value that holds the text, with the text edited.
-fn edited(raw: &RawValue, path: &str, edit: &Edit<'_>) -> Value {
-    let mut value: Value = serde_json::from_str(raw.get()).unwrap_or(Value::Null);
+fn edited(raw: &RawValue, path: &str, edit: &Edit<'_>) -> Option<Value> {
+    let mut value: Value = serde_json::from_str(raw.get()).ok()?;
     let mut place = &mut value;
     for step in path.split('.').skip(1) {
         place = &mut place[step];
@@ -210,7 +216,7 @@ fn edited(raw: &RawValue, path: &str, edit: &Edit<'_>) -> Value {
             Edit::Redact(marker, spans) => redacted(text, marker, spans),
         };
     }
-    value
+    Some(value)
 }
 
 fn redacted(text: &str, marker: &str, spans: &[Span]) -> String {
@@ -225,8 +231,8 @@ fn redacted(text: &str, marker: &str, spans: &[Span]) -> String {
 }
 
 /// A chat gets the control text as a system turn of its own, in the shape of its other turns.
-fn chat_before(raw: &RawValue, control: &str) -> Value {
-    let mut turns: Vec<Value> = serde_json::from_str(raw.get()).unwrap_or_default();
+fn chat_before(raw: &RawValue, control: &str) -> Option<Value> {
+    let mut turns: Vec<Value> = serde_json::from_str(raw.get()).ok()?;
     let sharegpt = turns.first().is_some_and(|turn| turn.get("from").is_some());
     let turn = if sharegpt {
         json!({ "from": "system", "value": control })
@@ -234,7 +240,7 @@ fn chat_before(raw: &RawValue, control: &str) -> Value {
         json!({ "role": "system", "content": control })
     };
     turns.insert(0, turn);
-    Value::Array(turns)
+    Some(Value::Array(turns))
 }
 
 #[cfg(test)]
