@@ -169,7 +169,7 @@ fn whole_records_before_a_cut_come_out() {
     // Text that does not compress, so that the frame has many blocks.
     let noisy: String = (0..4000)
         .map(|i| {
-            let hash = blake3::hash(format!("{i}").as_bytes()).to_hex().to_string().repeat(1);
+            let hash = blake3::hash(format!("{i}").as_bytes()).to_hex().to_string();
             format!("{{\"id\":\"{i}\",\"text\":\"{hash}\"}}\n")
         })
         .collect();

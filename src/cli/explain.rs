@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let mut lines = shard.lines(piece, Limits::default())?;
             let mut nth = 0;
             loop {
-                let block = match lines.next() {
+                let block = match lines.next_chunk() {
                     Chunk::Lines(block) => block,
                     Chunk::End => break,
                     _ => continue,

@@ -301,7 +301,7 @@ fn read_piece(
             return Ok(false);
         }
         let mut counts = Counts::default();
-        match lines.next() {
+        match lines.next_chunk() {
             Chunk::End => return Ok(true),
             Chunk::Lines(block) => counts = worker.block(block, &mut place, &mut left, parts)?,
             Chunk::TooLong { bytes, head } => {

@@ -60,6 +60,9 @@ struct Example<'a> {
     fold: usize,
 }
 
+/// Example number and its scores, for one fold's held-out examples.
+type HeldRows = Vec<(usize, Vec<f32>)>;
+
 /// Fits a model on all labels and cross-validates it.
 #[must_use]
 pub fn train(labels: &[Label], options: &FitOptions, say: &(dyn Fn(&str) + Sync)) -> Fitted {
@@ -72,7 +75,7 @@ pub fn train(labels: &[Label], options: &FitOptions, say: &(dyn Fn(&str) + Sync)
     let same = held_answers(&examples, SAME_KIND_FOLDS, options, say);
     examples.iter_mut().zip(&folds).for_each(|(e, fold)| e.fold = *fold);
     let rows = held_answers(&examples, options.folds, options, say);
-    let held: Vec<[Vec<(usize, Vec<f32>)>; 2]> = (0..options.folds)
+    let held: Vec<[HeldRows; 2]> = (0..options.folds)
         .into_par_iter()
         .map(|fold| {
             let second = fit_second(&examples, &[&rows, &same], Some(fold), options);

@@ -188,10 +188,9 @@ fn word_length(bytes: &[u8]) -> usize {
     let mut at = 0;
     while at < bytes.len() {
         let byte = bytes[at];
-        if byte.is_ascii_alphanumeric() {
-            at += 1;
-        } else if byte == b'\'' && at > 0 && bytes.get(at + 1).is_some_and(u8::is_ascii_alphabetic)
-        {
+        let joins =
+            byte == b'\'' && at > 0 && bytes.get(at + 1).is_some_and(u8::is_ascii_alphabetic);
+        if byte.is_ascii_alphanumeric() || joins {
             at += 1;
         } else if byte >= 0x80 {
             let rest = &bytes[at..];

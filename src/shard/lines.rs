@@ -48,7 +48,7 @@ impl<R: Read> BlockReader<R> {
     }
 
     /// The next block. A reader that can go on after an error is read on after [`Chunk::Broken`].
-    pub fn next(&mut self) -> Chunk<'_> {
+    pub fn next_chunk(&mut self) -> Chunk<'_> {
         self.buffer.copy_within(self.handed..self.filled, 0);
         self.filled -= self.handed;
         self.handed = 0;
@@ -130,7 +130,7 @@ mod tests {
         let mut reader = BlockReader::new(data, limit);
         let mut seen = Vec::new();
         loop {
-            match reader.next() {
+            match reader.next_chunk() {
                 Chunk::Lines(lines) => {
                     seen.extend(lines.split_inclusive(|b| *b == b'\n').map(|l| {
                         let text = String::from_utf8_lossy(l);

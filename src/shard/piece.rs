@@ -211,17 +211,17 @@ pub struct Lines<'a> {
 impl Lines<'_> {
     /// The next block of whole lines. Reading may go on after [`Chunk::Broken`]: the next line is
     /// then perhaps the rest of a line whose beginning is lost.
-    pub fn next(&mut self) -> Chunk<'_> {
+    pub fn next_chunk(&mut self) -> Chunk<'_> {
         if self.skip {
             self.skip = false;
             return self.after_first_line();
         }
-        self.blocks.next()
+        self.blocks.next_chunk()
     }
 
     /// Passes over the line that the piece before has read.
     fn after_first_line(&mut self) -> Chunk<'_> {
-        match self.blocks.next() {
+        match self.blocks.next_chunk() {
             Chunk::Lines(block) => {
                 let first = memchr::memchr(b'\n', block).map_or(block.len(), |i| i + 1);
                 Chunk::Lines(&block[first..])
