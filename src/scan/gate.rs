@@ -14,7 +14,7 @@ use crate::filter::FilterSet;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GateLevel {
-    /// Words that name an artificial mind by themselves.
+    /// Words that name an artificial mind by themselves, and hints of one that is not named.
     Fast,
     /// And words that may: "the steward", "the unit", "computer".
     Wide,
@@ -44,6 +44,7 @@ impl Gate {
         let mut terms: Vec<&str> = Vec::new();
         if level != GateLevel::Off {
             terms.extend(filters.lexicon("artificial_agents"));
+            terms.extend(filters.lexicon("gate_hints"));
         }
         if level == GateLevel::Wide {
             terms.extend(filters.lexicon("artificial_agents_wide"));
@@ -120,9 +121,13 @@ impl Gate {
             return false;
         }
         let word = |b: u8| b.is_ascii_alphanumeric();
+        let (first, last) = (word(text[start]), word(text[end - 1]));
         // In `\nrobot` the n is no letter of the word.
-        let opens = start == 0 || !word(text[start - 1]) || (start > 1 && text[start - 2] == b'\\');
-        let closes = atom.open_end || end == text.len() || !word(text[end]);
+        let opens = !first
+            || start == 0
+            || !word(text[start - 1])
+            || (start > 1 && text[start - 2] == b'\\');
+        let closes = !last || atom.open_end || end == text.len() || !word(text[end]);
         opens && closes
     }
 }
@@ -134,6 +139,9 @@ fn spellings(phrase: &str) -> Vec<String> {
         for space in ["\n", "\\n", "\\r\\n", "\r\n", "  ", "\\t"] {
             all.push(phrase.replace(' ', space));
         }
+    }
+    if phrase.contains('"') {
+        all.push(phrase.replace('"', "\\\""));
     }
     if phrase.contains('\'') {
         all.push(phrase.replace('\'', "\u{2019}"));
