@@ -171,7 +171,7 @@ mod tests {
         ] {
             assert!(gate.admits(yes.as_bytes()), "{yes}");
         }
-        for no in ["said", "rain in Spain", "ai as in French", "the steward", ""] {
+        for no in ["said", "rain in Spain", "ai as in French", "the ferry leaves at seven", ""] {
             assert!(!gate.admits(no.as_bytes()), "{no}");
         }
     }
