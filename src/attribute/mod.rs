@@ -11,8 +11,8 @@ use crate::text::CodePoints;
 /// as 0, and rows stay short.
 pub const FLOOR: f32 = 0.005;
 
-/// Appends one row and a line end. `verdict` is none for a record that the gate cleared or that was
-/// quarantined: an empty map, so that rows stay aligned.
+/// Appends one row and a line end. `verdict` is none for a record that the gate cleared: an empty
+/// map, so that rows stay aligned.
 pub fn write_row(
     id: &str,
     source: Option<&str>,
