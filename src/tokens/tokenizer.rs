@@ -1,5 +1,7 @@
 //! A loaded `tokenizer.json` and the byte range that each of its tokens owns.
 
+use tokenizers::{NormalizedString, Normalizer};
+
 use crate::text::Span;
 
 /// What can go wrong with a tokenizer file or a text.
@@ -68,7 +70,20 @@ impl Tokenizer {
         Ok(owned_ranges(text, encoding.get_ids(), encoding.get_offsets()))
     }
 
-    /// The text that `ids` stand for, special tokens included.
+    /// `text` as the tokenizer's own normaliser leaves it (often Unicode NFC), which is what its
+    /// ids stand for. Spans always refer to the text as given.
+    ///
+    /// # Errors
+    /// [`TokenError::Encode`] where the normaliser refuses the text.
+    pub fn normalized(&self, text: &str) -> Result<String, TokenError> {
+        let Some(normalizer) = self.inner.get_normalizer() else { return Ok(text.to_string()) };
+        let mut normalized = NormalizedString::from(text);
+        normalizer.normalize(&mut normalized).map_err(|error| encode_error(text, &error))?;
+        Ok(normalized.get().to_string())
+    }
+
+    /// The text that `ids` stand for, special tokens included: the [`normalized`](Self::normalized)
+    /// text where the tokenizer is lossless.
     ///
     /// # Errors
     /// [`TokenError::Decode`] where an id has no decoding.
