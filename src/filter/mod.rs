@@ -20,6 +20,12 @@ pub struct SourceFile {
 
 static EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/embedded_filters.rs"));
 
+/// The part of a path that does not depend on where the filter folder lies.
+fn below_folder(path: &str) -> &str {
+    let starts = ["rules/", "lexicons/", "frames/"].map(|part| path.rfind(part));
+    path.get(starts.into_iter().flatten().min().unwrap_or(0)..).unwrap_or(path)
+}
+
 /// A compiled, immutable set of filters.
 #[derive(Debug)]
 pub struct FilterSet {
@@ -36,7 +42,7 @@ impl FilterSet {
     pub fn compile(files: &[SourceFile]) -> Result<Self, FilterError> {
         let mut hasher = blake3::Hasher::new();
         for file in files {
-            hasher.update(file.path.as_bytes());
+            hasher.update(below_folder(&file.path).as_bytes());
             hasher.update(&[0]);
             hasher.update(file.text.as_bytes());
             hasher.update(&[0]);

@@ -10,6 +10,8 @@ use crate::text::Span;
 const BACKTRACK_LIMIT: usize = 100_000;
 /// Atoms of one pattern; with more, searching for them costs more than it saves.
 const MOST_ATOMS: usize = 400;
+/// Bytes of the lazy automaton's cache; the default makes large alternations build states anew.
+const LAZY_CACHE: usize = 16 << 20;
 /// Shorter literals stand in almost every document.
 const SHORTEST_ATOM: usize = 2;
 
@@ -34,7 +36,10 @@ impl Pattern {
     /// # Errors
     /// What the regex compiler says.
     pub fn parse(pattern: &str) -> Result<Self, String> {
-        let engine = match meta::Regex::new(pattern) {
+        let linear = meta::Regex::builder()
+            .configure(meta::Config::new().hybrid_cache_capacity(LAZY_CACHE))
+            .build(&ascii_words(pattern));
+        let engine = match linear {
             Ok(regex) => Engine::Linear(Box::new(regex)),
             Err(_) => Engine::LookAround(Box::new(
                 fancy_regex::RegexBuilder::new(pattern)
@@ -99,6 +104,34 @@ impl Pattern {
     pub fn looks_around(&self) -> bool {
         matches!(self.engine, Engine::LookAround(_))
     }
+}
+
+/// The pattern with `\b` and `\w` reading ASCII only, outside of character classes. The Unicode
+/// `\b` makes the automaton give up at every byte that is not ASCII and hands the text to an engine
+/// that is some fifty times slower; the rules are written for words in ASCII letters.
+fn ascii_words(pattern: &str) -> String {
+    let (mut out, mut in_class) = (String::with_capacity(pattern.len() * 2), false);
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some(kind @ ('b' | 'B' | 'w')) if !in_class => {
+                    out.push_str("(?-u:\\");
+                    out.push(kind);
+                    out.push(')');
+                }
+                escaped => {
+                    out.push('\\');
+                    out.extend(escaped);
+                }
+            },
+            _ => {
+                in_class = if in_class { c != ']' } else { c == '[' };
+                out.push(c);
+            }
+        }
+    }
+    out
 }
 
 /// A term as a pattern: word-bounded at an end that is a word character, open at a `*`.

@@ -57,6 +57,9 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
 
     observer.begin(inputs.len(), inputs.iter().map(|i| i.bytes).sum());
     let jobs: Vec<Job> = inputs.into_iter().map(|input| Job::open(input, &finished)).collect();
+    for job in &jobs {
+        (0..job.pieces()).filter(|p| job.done(*p)).for_each(|p| observer.piece_done(job.stored(p)));
+    }
     let work: Vec<(usize, usize)> = jobs
         .iter()
         .enumerate()
@@ -186,6 +189,11 @@ impl Job {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)[piece].is_some()
     }
 
+    fn stored(&self, piece: usize) -> u64 {
+        let shard = self.opened.as_ref().ok();
+        shard.map_or(self.input.bytes, |shard| shard.stored_bytes(&shard.pieces[piece]))
+    }
+
     fn piece(
         &self,
         nth: usize,
@@ -222,6 +230,7 @@ impl Job {
         }
         journal.piece(&name, nth, &page).map_err(|e| RunError::io(journal.path(), e))?;
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)[nth] = Some(page);
+        observer.piece_done(self.stored(nth));
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.close(config, journal, observer)?;
         }
