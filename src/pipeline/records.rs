@@ -65,12 +65,12 @@ pub struct Place<'p> {
 
 impl<'c> Worker<'c> {
     #[must_use]
-    pub fn new(config: &'c RunConfig) -> Self {
+    pub fn new(config: &'c RunConfig, gate: &Gate, scanner: &Scanner) -> Self {
         Self {
             config,
-            gate: Gate::new(&config.filters, config.gate),
+            gate: gate.clone(),
             scorer: Scorer::new(config.model.clone()),
-            scanner: Scanner::new(config.filters.clone()),
+            scanner: scanner.fork(),
             provenance: Provenance {
                 filter_set: config.filters.version().to_string(),
                 policy: config.policy.hash().to_string(),
@@ -135,10 +135,11 @@ impl<'c> Worker<'c> {
         place: &Place<'_>,
         counts: &mut Counts,
     ) {
-        let own = Record::parse(raw).ok().and_then(|record| {
-            record.id(&self.config.fields).map(std::borrow::Cow::into_owned)
-        });
-        let id = own.unwrap_or_else(|| format!("{}:{}", place.shard, (place.base)().0 + place.line));
+        let own = Record::parse(raw)
+            .ok()
+            .and_then(|record| record.id(&self.config.fields).map(std::borrow::Cow::into_owned));
+        let id =
+            own.unwrap_or_else(|| format!("{}:{}", place.shard, (place.base)().0 + place.line));
         attribute::write_row(&id, None, "", None, &mut self.attributes);
         self.reject_row(raw, bytes, reason, place, counts);
     }
@@ -367,7 +368,13 @@ impl<'c> Worker<'c> {
         let mut document = match parsed {
             Ok(document) => document,
             Err(error) => {
-                self.reject_row(json.as_bytes(), json.len() as u64, &error.to_string(), place, counts);
+                self.reject_row(
+                    json.as_bytes(),
+                    json.len() as u64,
+                    &error.to_string(),
+                    place,
+                    counts,
+                );
                 return row;
             }
         };

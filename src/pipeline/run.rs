@@ -16,6 +16,7 @@ use super::records::{Place, Worker};
 use super::table_pass;
 use super::{Observer, RunConfig, RunError};
 use crate::ledger::{Counts, DamageNote, Ledger, PolicyNote, ShardPage};
+use crate::scan::{Gate, Scanner};
 use crate::shard::lines::Chunk;
 use crate::shard::piece::{Piece, Shard};
 use crate::shard::{Format, Input, expand, output};
@@ -77,6 +78,9 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
         .build()
         .map_err(|e| RunError::io(&config.out, io::Error::other(e)))?;
     let failed: Mutex<Option<RunError>> = Mutex::new(None);
+    // Compiled once; the workers share them.
+    let gate = Gate::new(&config.filters, config.gate);
+    let scanner = Scanner::new(config.filters.clone());
     pool.install(|| {
         // Shards whose pieces were all finished before the kill still want joining.
         jobs.par_iter()
@@ -85,7 +89,7 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
                 note_failure(&failed, job.close(config, &journal, observer));
             });
         work.par_iter().with_max_len(1).for_each_init(
-            || Worker::new(config),
+            || Worker::new(config, &gate, &scanner),
             |worker, (j, p)| {
                 if stop.asked() || failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
                     return;

@@ -280,7 +280,8 @@ fn write_attributes(
             values.collect::<Vec<f32>>().into_iter().map(Some).collect::<Float32Array>(),
         ));
     }
-    columns
-        .push(Arc::new(rows.iter().map(|row| Some(row.attributes.as_str())).collect::<StringArray>()));
+    columns.push(Arc::new(
+        rows.iter().map(|row| Some(row.attributes.as_str())).collect::<StringArray>(),
+    ));
     writer.write(&RecordBatch::try_new(attribute_schema(), columns)?)
 }
