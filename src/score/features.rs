@@ -296,7 +296,8 @@ fn layout(text: &str, words: &Words, out: &mut [f32]) {
         listed += usize::from(line.starts_with(['-', '*', '#', '•', '>']));
     }
     let lines = lines.max(1);
-    let quotes = count(b"\"") + text.matches(['“', '”']).count();
+    let all = |what: &str| memchr::memmem::find_iter(bytes, what).count();
+    let quotes = count(b"\"") + all("“") + all("”");
     let values = [
         per(quotes),
         per(count(b"?")),
@@ -307,8 +308,8 @@ fn layout(text: &str, words: &Words, out: &mut [f32]) {
         listed as f32 / lines as f32,
         per(lines),
         per(words.words.iter().filter(|w| w.capital).count()),
-        per(text.matches("http").count() * 10),
-        per(text.matches("(20").count() * 10 + text.matches("et al").count() * 10),
+        per(all("http") * 10),
+        per(all("(20") * 10 + all("et al") * 10),
         per(count(b"(")),
     ];
     out[..values.len()].copy_from_slice(&values);

@@ -22,13 +22,19 @@ pub struct Packed {
 }
 
 const NONE: u32 = u32::MAX;
-/// Rows that are read ahead of their sums.
+/// Rows of the document heads that are read ahead of their sums.
 const BATCH: usize = 64;
+/// Rows of the sentence heads whose sum fits 16 bits.
+const ROWS_IN_U16: usize = 256;
+/// Sentence heads, rounded up to what the processor adds at once.
+const LANES: usize = heads::SENTENCE_COUNT.next_multiple_of(16);
+/// What is added to each weight of a sentence head, so that none is negative.
+const SHIFT: i32 = 128;
 
-/// Half a cache line.
+/// Weights of the sentence heads, shifted. Half a cache line.
 #[derive(Clone, Debug)]
 #[repr(align(32))]
-struct SentenceRow([i8; heads::SENTENCE_COUNT]);
+struct SentenceRow([u8; LANES]);
 
 /// One cache line.
 #[derive(Clone, Debug)]
@@ -74,7 +80,9 @@ impl Packed {
         let sentence = |old: &usize| {
             let mut weights = [0; heads::SENTENCE_COUNT];
             row(*old, heads::SENTENCE_COUNT, &first.sentence, &mut weights);
-            SentenceRow(weights)
+            let mut shifted = [0; LANES];
+            shifted.iter_mut().zip(weights).for_each(|(s, w)| *s = w.cast_unsigned() ^ 0x80);
+            SentenceRow(shifted)
         };
         let document = |old: &usize| {
             let mut weights = [0; heads::COUNT];
@@ -146,14 +154,14 @@ impl Packed {
         // a sentence's features were found.
         met[first_met..].sort_unstable();
         let mut sums = [0_i32; heads::SENTENCE_COUNT];
-        for batch in candidates[..known].chunks(BATCH) {
-            // The first head alone, as a walk that fetches all rows of the batch.
-            sums[0] +=
-                batch.iter().map(|row| i32::from(self.sentence[*row as usize].0[0])).sum::<i32>();
+        for batch in candidates[..known].chunks(ROWS_IN_U16) {
+            let mut short = [0_u16; LANES];
             for row in batch {
                 let weights = &self.sentence[*row as usize].0;
-                sums[1..].iter_mut().zip(&weights[1..]).for_each(|(s, w)| *s += i32::from(*w));
+                short.iter_mut().zip(weights).for_each(|(s, w)| *s += u16::from(*w));
             }
+            let shift = SHIFT * batch.len() as i32;
+            sums.iter_mut().zip(short).for_each(|(sum, s)| *sum += i32::from(s) - shift);
         }
         (sums, known as u32)
     }
