@@ -1,5 +1,6 @@
 //! One file for each verb; here what they share: parsing, exit statuses, the error chain.
 
+mod bench;
 mod eval;
 mod explain;
 mod filters;
@@ -43,6 +44,8 @@ enum Verb {
     Eval(eval::Args),
     /// Fit the scorer to labelled documents
     Fit(fit::Args),
+    /// What each step of the pass costs, beside bare decompression
+    Bench(bench::Args),
     /// Lint and test rules, browse them, begin one
     Filters(filters::Args),
     /// List, show and check policies
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Verb::Scan(args) => run::scan(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Eval(args) => eval::run(args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Filters(args) => filters::run(&args),
         Verb::Fit(args) => fit::run(args),
         Verb::Policy(args) => policy::run(&args),

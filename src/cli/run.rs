@@ -107,11 +107,23 @@ pub struct ScanArgs {
     common: Common,
 }
 
+/// Levels of the gate as they are typed.
 #[derive(Clone, Copy, ValueEnum)]
-enum GateArg {
+pub enum GateArg {
     Fast,
     Wide,
     Off,
+}
+
+impl GateArg {
+    /// The level that is meant.
+    pub fn level(self) -> GateLevel {
+        match self {
+            GateArg::Fast => GateLevel::Fast,
+            GateArg::Wide => GateLevel::Wide,
+            GateArg::Off => GateLevel::Off,
+        }
+    }
 }
 
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
@@ -136,7 +148,7 @@ pub fn load_policy(name: &str) -> Result<Policy> {
 }
 
 /// Filters to scan with: they must tell the gate what to look for.
-fn load_filters(folder: Option<&str>) -> Result<Arc<FilterSet>> {
+pub fn load_filters(folder: Option<&str>) -> Result<Arc<FilterSet>> {
     let filters = super::filters::load(folder)?;
     for name in ["artificial_agents", "gate_hints"] {
         if filters.lexicon(name).is_empty() {
@@ -193,11 +205,7 @@ fn pass(args: &Common, policy: &str, run: Option<&RunArgs>) -> Result<ExitCode> 
         resume: args.resume,
         force: args.force,
         seed: args.seed,
-        gate: match args.gate {
-            GateArg::Fast => GateLevel::Fast,
-            GateArg::Wide => GateLevel::Wide,
-            GateArg::Off => GateLevel::Off,
-        },
+        gate: args.gate.level(),
         limit: args.limit,
         fields,
         limits,

@@ -127,6 +127,7 @@ impl<'a> Example<'a> {
         words.read(&label.text);
         let mut features = Features::default();
         features.read(&label.text, &words);
+        features.settle();
         let mut marks = vec![0; words.sentences.len()];
         for quote in &label.evidence {
             let Some(at) = label.text.find(&quote.quote) else { continue };
