@@ -15,6 +15,7 @@
 
 pub mod apply;
 pub mod attribute;
+pub mod audit;
 pub mod cli;
 pub mod document;
 pub mod filter;

@@ -1,5 +1,6 @@
 //! One file for each verb; here what they share: parsing, exit statuses, the error chain.
 
+mod audit;
 mod eval;
 mod explain;
 mod filters;
@@ -37,6 +38,8 @@ enum Verb {
     Run(run::RunArgs),
     /// Attributes and ledger only; documents are not written
     Scan(run::ScanArgs),
+    /// What is in a dataset and how sure one can be: figures and a report
+    Audit(audit::Args),
     /// Why a document scored as it did
     Explain(explain::Args),
     /// Quality against labelled documents
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
     let result = match cli.verb {
         Verb::Run(args) => run::run(&args),
         Verb::Scan(args) => run::scan(&args),
+        Verb::Audit(args) => audit::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Eval(args) => eval::run(args),
         Verb::Filters(args) => filters::run(&args),
