@@ -17,9 +17,9 @@ pub const LEVEL: f64 = 0.95;
 const Z_TWO: f64 = 1.959_963_984_540_054;
 /// And of a one-sided bound.
 const Z_ONE: f64 = 1.644_853_626_951_472_7;
-/// Signed root of the likelihood ratio below which the corpus shows fewer flags than the measured
-/// false alarms alone would give (one chance in 100).
-const CONFLICT: f64 = -2.326;
+/// Size of the signed root of the likelihood ratio from which the corpus shows fewer flags than the
+/// measured false alarms alone would give, or more than the measured recall (one chance in 100).
+const CONFLICT: f64 = 2.326;
 
 /// A share with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,8 +38,9 @@ pub struct Corrected {
     pub low: f64,
     pub high: f64,
     pub bound: bool,
-    /// The corpus shows fewer flags than the measured false-alarm rate would give: the labelled
-    /// documents are harder than this corpus, and only an upper bound can be said.
+    /// The corpus shows fewer flags than the measured false alarms alone would give, or more than
+    /// the measured recall allows: the labelled documents are of another kind than this corpus, and
+    /// the interval holds only what can be said without that rate.
     pub conflict: bool,
 }
 
@@ -49,19 +50,52 @@ pub fn share(count: u64, of: u64) -> Option<Estimate> {
     if of == 0 || count > of {
         return None;
     }
-    let (x, n) = (count as f64, of as f64);
+    let (value, n) = (count as f64 / of as f64, of as f64);
     let alpha = 1.0 - LEVEL;
-    let value = x / n;
     Some(if count == 0 {
         Estimate { value, low: 0.0, high: 1.0 - alpha.powf(1.0 / n), bound: true }
     } else if count == of {
         Estimate { value, low: alpha.powf(1.0 / n), high: 1.0, bound: false }
     } else {
-        let (a, b) = (x + 0.5, n - x + 0.5);
-        let low = beta_quantile(alpha / 2.0, a, b);
-        let high = beta_quantile(1.0 - alpha / 2.0, a, b);
+        let (low, high) = jeffreys(count, of);
         Estimate { value, low, high, bound: false }
     })
+}
+
+/// Counts from which the normal approximation (Wilson) and Jeffreys agree to more digits than are
+/// shown, and the beta distribution's fraction grows long.
+const MANY: f64 = 2000.0;
+
+/// Two-sided limits; at the ends of the range the outer one is the end itself.
+fn jeffreys(count: u64, of: u64) -> (f64, f64) {
+    let (x, n) = (count as f64, of as f64);
+    if x >= MANY && n - x >= MANY {
+        let (p, zz) = (x / n, Z_TWO * Z_TWO);
+        let middle = (p + zz / (2.0 * n)) / (1.0 + zz / n);
+        let half = Z_TWO / (1.0 + zz / n) * (p * (1.0 - p) / n + zz / (4.0 * n * n)).sqrt();
+        return (middle - half, middle + half);
+    }
+    let (a, b) = (x + 0.5, n - x + 0.5);
+    let tail = (1.0 - LEVEL) / 2.0;
+    let low = if count == 0 { 0.0 } else { beta_quantile(tail, a, b) };
+    let high = if count == of { 1.0 } else { beta_quantile(1.0 - tail, a, b) };
+    (low, high)
+}
+
+/// How much larger the second share is than the first, with its interval: Newcombe's hybrid of the
+/// two shares' own limits, for independent samples. None where either has nothing to divide by.
+#[must_use]
+pub fn difference(first: (u64, u64), second: (u64, u64)) -> Option<Estimate> {
+    if first.1 == 0 || second.1 == 0 || first.0 > first.1 || second.0 > second.1 {
+        return None;
+    }
+    let (p, q) = (first.0 as f64 / first.1 as f64, second.0 as f64 / second.1 as f64);
+    let ((p_low, p_high), (q_low, q_high)) =
+        (jeffreys(first.0, first.1), jeffreys(second.0, second.1));
+    let value = q - p;
+    let low = value - (q - q_low).hypot(p_high - p);
+    let high = value + (q_high - q).hypot(p - p_low);
+    Some(Estimate { value, low, high, bound: false })
 }
 
 /// The share of true positives in the corpus, given how many were flagged and how the scorer did on
@@ -70,12 +104,20 @@ pub fn share(count: u64, of: u64) -> Option<Estimate> {
 pub fn corrected(count: u64, of: u64, quality: &Counts) -> Option<Corrected> {
     let model = Model::new(count, of, quality)?;
     let at_zero = model.root(0.0);
-    if at_zero < CONFLICT {
-        // Were no flag false, this would be the most; the measured rate cannot hold here.
-        let flags = share(count, of)?;
+    let (flags, conflict) = (share(count, of)?, true);
+    if at_zero < -CONFLICT {
+        // Were no flag false, this would be the most.
         let recall = share(quality.true_positives, quality.positives())?;
         let high = (flags.high / recall.low.max(1e-9)).min(1.0);
-        return Some(Corrected { value: 0.0, low: 0.0, high, bound: true, conflict: true });
+        return Some(Corrected { value: 0.0, low: 0.0, high, bound: true, conflict });
+    }
+    if model.root(1.0) > CONFLICT {
+        // Were nothing missed, this would be the least.
+        let alarm = share(quality.false_positives, quality.negatives())?;
+        let true_part = |flagged: f64, alarm: f64| ((flagged - alarm) / (1.0 - alarm)).max(0.0);
+        let value = true_part(flags.value, alarm.value);
+        let low = true_part(flags.low, alarm.high);
+        return Some(Corrected { value, low, high: 1.0, bound: false, conflict });
     }
     let accepts = |pi: f64| {
         let distance = at_zero - model.root(pi);
@@ -252,8 +294,13 @@ pub fn beta(x: f64, a: f64, b: f64) -> f64 {
         return 1.0;
     }
     if x > (a + 1.0) / (a + b + 2.0) {
-        return 1.0 - beta(1.0 - x, b, a);
+        return 1.0 - lower(1.0 - x, b, a);
     }
+    lower(x, a, b)
+}
+
+/// The same below the mean, where the fraction converges.
+fn lower(x: f64, a: f64, b: f64) -> f64 {
     let front =
         a * x.ln() + b * (-x).ln_1p() - (libm::lgamma(a) + libm::lgamma(b) - libm::lgamma(a + b));
     front.exp() / a * fraction(x, a, b)
@@ -281,4 +328,68 @@ fn fraction(x: f64, a: f64, b: f64) -> f64 {
         }
     }
     h
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(a: f64, b: f64) -> bool {
+        (a - b).abs() <= 1e-6 * b.abs().max(1e-3)
+    }
+
+    #[test]
+    fn raw_intervals_agree_with_published_values() {
+        // The beta distribution at known points, and bounds for a count of zero (the rule of three).
+        assert!(near(beta(0.5, 2.0, 3.0), 0.6875));
+        assert!(near(beta(0.1, 1.0, 10.0), 1.0 - 0.9f64.powi(10)));
+        assert!(near(beta_quantile(beta(0.003, 4.5, 996.5), 4.5, 996.5), 0.003));
+        let none = share(0, 1000).expect("documents");
+        assert!(none.bound && near(none.high, 1.0 - 0.05f64.powf(0.001)));
+        assert!(share(0, 0).is_none() && share(2, 1).is_none());
+        let rare = share(3, 1_000_000_000).expect("documents");
+        assert!(rare.low > 0.5e-9 && rare.high < 9e-9, "{rare:?}");
+    }
+
+    #[test]
+    fn wilson_and_jeffreys_meet_where_one_takes_over() {
+        let (low, high) = jeffreys(2000, 1_000_000);
+        let (a, b) = (2000.5, 998_000.5);
+        assert!((low / beta_quantile(0.025, a, b) - 1.0).abs() < 1e-3, "{low}");
+        assert!((high / beta_quantile(0.975, a, b) - 1.0).abs() < 1e-3, "{high}");
+    }
+
+    fn counts(tp: u64, fnn: u64, fp: u64, tn: u64) -> Counts {
+        Counts { true_positives: tp, false_negatives: fnn, false_positives: fp, true_negatives: tn }
+    }
+
+    #[test]
+    fn a_perfect_scorer_corrects_little_and_a_poor_one_widens() {
+        let good = corrected(300, 10_000, &counts(5000, 0, 0, 50_000)).expect("an estimate");
+        let raw = share(300, 10_000).expect("documents");
+        assert!((good.low - raw.low).abs() < 1e-3 && (good.high - raw.high).abs() < 1e-3);
+        let poor = corrected(300, 10_000, &counts(60, 100, 10, 1230)).expect("an estimate");
+        assert!(poor.high - poor.low > 2.0 * (raw.high - raw.low) && poor.value > 0.03);
+        assert!(corrected(300, 10_000, &counts(1, 99, 10, 90)).is_none(), "worse than chance");
+    }
+
+    #[test]
+    fn fewer_flags_than_false_alarms_allow_an_upper_bound_only() {
+        let conflict = corrected(39, 48_848, &counts(37, 122, 14, 1226)).expect("an estimate");
+        assert!(conflict.conflict && conflict.bound && conflict.low == 0.0);
+        assert!(conflict.high > 0.003 && conflict.high < 0.01, "{conflict:?}");
+        let above = corrected(700, 1_000, &counts(37, 122, 14, 1226)).expect("an estimate");
+        assert!(above.conflict && above.low > 0.6 && above.low < 0.7 && above.high == 1.0);
+        let within = corrected(50, 5_000, &counts(37, 122, 14, 1226)).expect("an estimate");
+        assert!(!within.conflict && within.bound && within.low == 0.0, "{within:?}");
+    }
+
+    #[test]
+    fn differences_have_a_direction() {
+        let up = difference((10, 10_000), (60, 10_000)).expect("documents");
+        assert!(up.low > 0.0 && near(up.value, 0.005));
+        let flat = difference((50, 10_000), (55, 10_000)).expect("documents");
+        assert!(flat.low < 0.0 && flat.high > 0.0);
+        assert!(difference((0, 0), (1, 2)).is_none());
+    }
 }

@@ -5,6 +5,7 @@
 //! scorer's measured quality from [`quality`]; [`examples`] finds the texts that a report shows and
 //! [`report`] writes it. No rule and no model is asked here: the audit says what the rows say.
 
+pub mod compare;
 pub mod examples;
 pub mod figures;
 pub mod gather;
@@ -75,6 +76,19 @@ pub fn write_report(
     command: &str,
 ) -> Result<(), AuditError> {
     let page = report::audit_page(figures, examples, command);
+    output::write_whole(path, page.as_bytes()).map_err(|e| AuditError::io(path, e))
+}
+
+/// Writes the report on two audits.
+///
+/// # Errors
+/// Those of the disk.
+pub fn write_comparison(
+    path: &Path,
+    shifts: &compare::Comparison,
+    command: &str,
+) -> Result<(), AuditError> {
+    let page = report::compare_page(shifts, command);
     output::write_whole(path, page.as_bytes()).map_err(|e| AuditError::io(path, e))
 }
 

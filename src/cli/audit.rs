@@ -96,7 +96,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// The command that made a report, for its reader to repeat.
-fn command() -> String {
+pub fn command() -> String {
     let plain = |word: &str| {
         word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=,:@%+".contains(c))
             && !word.is_empty()
@@ -151,7 +151,7 @@ fn interval(low: f64, high: f64, bound: bool) -> String {
     }
 }
 
-fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let digits = if percent >= 10.0 {
         1

@@ -1,6 +1,7 @@
 //! One file for each verb; here what they share: parsing, exit statuses, the error chain.
 
 mod audit;
+mod compare;
 mod eval;
 mod explain;
 mod filters;
@@ -40,6 +41,8 @@ enum Verb {
     Scan(run::ScanArgs),
     /// What is in a dataset and how sure one can be: figures and a report
     Audit(audit::Args),
+    /// What moved between two audits
+    Compare(compare::Args),
     /// Why a document scored as it did
     Explain(explain::Args),
     /// Quality against labelled documents
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Scan(args) => run::scan(&args),
         Verb::Audit(args) => audit::run(&args),
+        Verb::Compare(args) => compare::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Eval(args) => eval::run(args),
         Verb::Filters(args) => filters::run(&args),

@@ -86,6 +86,9 @@ pub struct RunArgs {
     /// A ready policy by name (see `parable policy list`) or a TOML file
     #[arg(short, long, default_value = "tag-only")]
     policy: String,
+    /// Write no audit.json and no report.html
+    #[arg(long)]
+    no_report: bool,
 }
 
 #[derive(Args)]
@@ -103,11 +106,11 @@ enum GateArg {
 }
 
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
-    pass(&args.common, &args.policy, false)
+    pass(&args.common, &args.policy, false, !args.no_report)
 }
 
 pub fn scan(args: &ScanArgs) -> Result<ExitCode> {
-    pass(&args.common, "tag-only", true)
+    pass(&args.common, "tag-only", true, false)
 }
 
 /// A ready policy by its name, or a policy file.
@@ -123,7 +126,7 @@ pub fn load_policy(name: &str) -> Result<Policy> {
     Ok(Policy::parse(name, &text)?)
 }
 
-fn pass(args: &Common, policy: &str, scan_only: bool) -> Result<ExitCode> {
+fn pass(args: &Common, policy: &str, scan_only: bool, report: bool) -> Result<ExitCode> {
     let allowed: Allowed = args.allow_bad.parse()?;
     if args.world_size == 0 || args.rank >= args.world_size {
         bail!("--rank {} is not below --world-size {}", args.rank, args.world_size);
@@ -166,6 +169,11 @@ fn pass(args: &Common, policy: &str, scan_only: bool) -> Result<ExitCode> {
         progress.finish();
         outcome?
     };
+    if report {
+        // Examples are shown as they came in, not as the policy left them.
+        let originals = expand(&config.inputs)?;
+        crate::audit::write(&config.out, &originals, &config.fields)?;
+    }
     let ledger = &outcome.ledger;
     if args.json {
         anstream::println!("{}", serde_json::to_string_pretty(ledger)?);

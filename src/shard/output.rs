@@ -17,7 +17,7 @@ impl Atomic {
     /// # Errors
     /// Where either cannot be made.
     pub fn create(to: &Path) -> io::Result<Self> {
-        let folder = to.parent().unwrap_or(Path::new("."));
+        let folder = folder_of(to);
         fs::create_dir_all(folder)?;
         let file =
             tempfile::Builder::new().prefix(".parable-").suffix(".tmp").tempfile_in(folder)?;
@@ -38,7 +38,7 @@ impl Atomic {
         }
         file.as_file().sync_all()?;
         file.persist(&self.to).map_err(|error| error.error)?;
-        sync_folder(self.to.parent().unwrap_or(Path::new(".")))
+        sync_folder(folder_of(&self.to))
     }
 }
 
@@ -50,6 +50,11 @@ impl Write for Atomic {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+/// The folder of a file; a bare name lies in the working folder.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes a rename durable.

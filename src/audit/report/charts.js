@@ -19,13 +19,14 @@ function svg(name, props, ...children) {
   return node;
 }
 const whole = new Intl.NumberFormat("en-GB");
+const small = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 12 });
 const number = (n) => whole.format(n);
 function percent(share) {
   if (share === null || share === undefined) return "–";
   const p = share * 100;
   if (p === 0) return "0 %";
-  const digits = p >= 10 ? 1 : p >= 1 ? 2 : p >= 0.01 ? 3 : 5;
-  return p.toFixed(digits) + " %";
+  const shown = p >= 99.95 ? p.toFixed(0) : p >= 10 ? p.toFixed(1) : p >= 1 ? p.toFixed(2) : small.format(Number(p.toPrecision(2)));
+  return shown + " %";
 }
 function bytes(n) {
   if (n === null || n === undefined) return "–";

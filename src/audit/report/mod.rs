@@ -10,13 +10,16 @@ use std::fmt::Write;
 
 use base64::Engine;
 
+use super::compare::Comparison;
 use super::examples::Example;
 use super::figures::Audit;
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const CHARTS: &str = include_str!("charts.js");
-const SCRIPT: &str = include_str!("page.js");
+const PARTS: &str = include_str!("parts.js");
+const AUDIT: &str = include_str!("audit.js");
+const COMPARE: &str = include_str!("compare.js");
 
 /// Sources and shards that the page shows; `audit.json` has all.
 const SHOWN: usize = 120;
@@ -47,14 +50,27 @@ pub fn audit_page(figures: &Audit, examples: &[Example], command: &str) -> Strin
         "command": command,
         "all": { "sources": sources, "shards": shards },
     });
-    page("audit", &data, &fallback(&figures))
+    page("audit", AUDIT, &data, &fallback(&figures))
 }
 
-/// Assembles a page: `kind` chooses what the script draws.
+/// The report on two audits.
 #[must_use]
-pub fn page(kind: &str, data: &serde_json::Value, fallback: &str) -> String {
+pub fn compare_page(shifts: &Comparison, command: &str) -> String {
+    let mut shifts = shifts.clone();
+    for list in [&mut shifts.sources, &mut shifts.source_mix] {
+        list.truncate(SHOWN);
+    }
+    shifts.rules.truncate(SHOWN);
+    shifts.appeared.truncate(SHOWN);
+    shifts.vanished.truncate(SHOWN);
+    let data = serde_json::json!({ "comparison": shifts, "command": command });
+    page("comparison", COMPARE, &data, "")
+}
+
+/// Assembles a page of a kind from the script that draws it and the data that it draws.
+fn page(kind: &str, script: &str, data: &serde_json::Value, fallback: &str) -> String {
     let data = in_script(&data.to_string());
-    let script = format!("{CHARTS}\n{SCRIPT}");
+    let script = format!("{CHARTS}\n{PARTS}\n{script}");
     let mut hasher = blake3::Hasher::new();
     for part in [kind, &data, STYLE, &script, fallback] {
         hasher.update(&(part.len() as u64).to_le_bytes());
@@ -152,7 +168,7 @@ mod tests {
     #[test]
     fn nothing_in_the_data_can_end_its_block_or_fill_a_slot() {
         let data = serde_json::json!({"x": "</script><script>alert(1)</script><!-- {{script}} \u{2028}&amp;"});
-        let page = page("audit", &data, "");
+        let page = page("audit", AUDIT, &data, "");
         assert!(!page.contains("alert(1)</script>"));
         let block = page.split_once("id=\"data\">").expect("a data block").1;
         let block = block.split_once("</script>").expect("its end").0;
@@ -162,7 +178,7 @@ mod tests {
 
     #[test]
     fn every_slot_of_the_page_is_filled_and_the_policy_is_strict() {
-        let page = page("audit", &serde_json::json!({}), "");
+        let page = page("audit", AUDIT, &serde_json::json!({}), "");
         assert!(!page.contains("{{"), "a slot is left");
         assert!(page.contains("default-src 'none'"));
         for word in ["http://", "https://", "@import", "url("] {

@@ -1,31 +1,4 @@
 "use strict";
-const DATA = JSON.parse(document.getElementById("data").textContent);
-const CATEGORY_GOOD = new Set(["accepts_oversight", "transparent", "principled_dissent", "declines_leverage", "costly_honesty", "asks_when_unsure", "supports_autonomy", "equanimity", "bounded_scope", "admirable"]);
-const kindOf = (id) => (CATEGORY_GOOD.has(id) ? "good" : "");
-
-function frame(title, links, parts) {
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const root = document.documentElement;
-  const theme = el("button", { type: "button", id: "theme" }, "Dark");
-  const paint = (on) => {
-    root.dataset.theme = on ? "dark" : "light";
-    theme.setAttribute("aria-pressed", String(on));
-  };
-  theme.addEventListener("click", () => paint(root.dataset.theme !== "dark"));
-  dark.addEventListener("change", (event) => paint(event.matches));
-  paint(dark.matches);
-  document.getElementById("app").replaceChildren(
-    el("div", { class: "bar" }, el("div", {}, el("strong", {}, title),
-      el("nav", { "aria-label": "Sections" }, links.map(([id, name]) => el("a", { href: "#" + id }, name))), theme)),
-    el("main", { id: "main", tabindex: "-1" }, parts));
-}
-function section(id, title, lead, ...content) {
-  return el("section", { id, "aria-labelledby": id + "-title" },
-    el("header", {}, el("h2", { id: id + "-title" }, title), lead ? el("p", {}, lead) : null), content);
-}
-const notices = (list) => list.map((n) => el("div", { class: "notice " + (n.level === "alert" ? "alert" : ""), role: n.level === "alert" ? "alert" : null },
-  el("b", {}, n.level === "alert" ? "Attention:" : "Note:"), n.text));
-
 // --- examples: one pool, filtered from every figure -----------------------------------------
 const pool = { filter: {}, shown: 8, draw: () => {} };
 function drill(filter) {
@@ -112,7 +85,7 @@ function examplesSection() {
     document.querySelectorAll(".example .body").forEach(veil);
   } }, "Blur texts");
   const count = el("p", { class: "quiet", role: "status", id: "example-count" });
-  const list = el("div", { id: "example-list" });
+  const list = el("div", { id: "example-list", class: "grid wide" });
   const more = el("button", { type: "button", onclick: () => { pool.shown += 16; pool.draw(); } }, "More");
   const clear = el("button", { type: "button", onclick: () => { pool.filter = {}; pool.shown = 8; pool.draw(); } }, "Clear filters");
   pool.draw = () => {
@@ -146,7 +119,8 @@ function headline(line) {
       el("dt", {}, "Corrected"), el("dd", {}, fix ? range(fix) : "scorer's errors not measured"),
       el("dt", {}, "Documents"), el("dd", {}, `${number(line.documents)} of ${number(line.of)}`),
       el("dt", {}, "Text"), el("dd", {}, `${bytes(line.bytes)}, about ${number(line.tokens)} tokens` + (line.byte_share === null ? "" : ` (${percent(line.byte_share)} of all bytes)`))),
-    fix && fix.conflict ? el("p", { class: "quiet" }, "Fewer documents are flagged here than the measured false alarms alone would give: the labelled documents are harder than this corpus, so only an upper bound can be said.") : null,
+    fix && fix.conflict ? el("p", { class: "quiet" }, fix.bound ? "Fewer documents are flagged here than the measured false alarms alone would give: the labelled documents are harder than this corpus, so only an upper bound can be said." :
+      "More documents are flagged here than the measured recall allows: the scorer finds more of this corpus than of the labelled documents, so only a lower bound can be said.") : null,
     el("div", { class: "controls no-print" }, el("button", { type: "button", onclick: () => drill({ kind: line.key === "admirable" ? "admirable" : "flagged" }) }, "Read examples")));
 }
 function rowsOf(table, key) {
@@ -165,10 +139,10 @@ function tableCard(table, key) {
 }
 function sourcesSection(audit) {
   const all = audit.sources;
-  const drawn = all.slice(0, 24);
+  const drawn = all.slice(0, 20);
   const multiples = el("div", { class: "multiples" }, drawn.map((s) => el("div", { class: "card" },
     el("h3", { title: s.key }, s.key),
-    el("p", { class: "quiet small" }, `${number(s.documents)} documents, ${percent(s.coercion.raw ? s.coercion.raw.value : null)} flagged`),
+    el("p", { class: "quiet small" }, `${number(s.coercion.documents)} of ${number(s.documents)} flagged`),
     bars(s.histogram, { width: 200, height: 56, from: audit.threshold, bare: true, label: `Coercion scores of ${s.key}: ${number(s.scored)} scored, ${number(s.coercion.documents)} flagged` }),
     el("p", { class: "quiet small" }, range(s.coercion.raw)))));
   const table = sortable("Sources: flagged share of their documents", [
@@ -263,7 +237,7 @@ function places(audit) {
     { name: "Documents", value: (r) => r.documents, show: (r) => number(r.documents) },
   ], audit.rules).node);
   return section("places", "Shards, lengths, rules", out.length ? `${out.length} ${out.length === 1 ? "shard stands" : "shards stand"} out from the rest (at most one false discovery in a hundred).` : "No shard stands out from the rest.",
-    el("div", { class: "card" }, shards.node), el("div", { class: "grid" }, lengths, rules));
+    el("div", { class: "card" }, shards.node), el("div", { class: "grid wide" }, lengths, rules));
 }
 function handling(audit) {
   const actions = Object.entries(audit.actions).filter(([, n]) => n > 0);
@@ -285,7 +259,7 @@ function method(audit) {
   });
   const v = audit.versions;
   return section("method", "How sure, and how to repeat it", null,
-    el("div", { class: "grid" },
+    el("div", { class: "grid wide" },
       el("div", { class: "card" }, el("h3", {}, "Intervals"),
         el("p", {}, "Raw intervals are Jeffreys'; they say how far the flagged share would move had other documents been drawn from the same stream. A count of zero gives an upper bound."),
         el("p", {}, "Corrected intervals invert a likelihood-ratio test that takes the flags here and the scorer's right and wrong answers on labelled documents together, so that they carry the uncertainty of both. In the charts they are the wide line below the bar."),
@@ -307,16 +281,16 @@ function auditPage() {
   const heatLead = "Documents that reach the threshold. Each cell leads to examples.";
   frame("Parable audit", [["overview", "Overview"], ["kinds", "Kinds"], ["sources", "Sources"], ["heat", "Heat maps"], ["thresholds", "Thresholds"], ["examples", "Examples"], ["places", "Shards"], ["handling", "Handling"], ["method", "Method"]], [
     el("section", { id: "overview", "aria-labelledby": "overview-title" }, el("header", {}, el("h1", { id: "overview-title" }, "What this dataset teaches about machines and power"), el("p", { class: "lead" }, facts)),
-      notices(audit.notices), el("p", {}), el("div", { class: "grid" }, audit.headline.map(headline))),
+      notices(audit.notices), el("div", { class: "grid" }, audit.headline.map(headline))),
     section("kinds", "What happens in the flagged documents", "Bars are shares, thin lines their 95 % intervals. Each row leads to examples.",
-      el("div", { class: "grid" }, tableCard(table("coercion_categories"), "category"), tableCard(table("admirable_categories"), "category"),
+      el("div", { class: "grid wide" }, tableCard(table("coercion_categories"), "category"), tableCard(table("admirable_categories"), "category"),
         tableCard(table("frames"), "frame"), tableCard(table("agents"), "agent"), tableCard(table("portrayals"), "portrayal"), tableCard(table("severity"), "severity"))),
     sourcesSection(audit),
-    section("heat", "What goes with what", heatLead, heat("heat-frames", "Categories by kind of text", audit.category_frames, (row, column) => ({ category: row, frame: column })), el("p", {}),
+    section("heat", "What goes with what", heatLead, heat("heat-frames", "Categories by kind of text", audit.category_frames, (row, column) => ({ category: row, frame: column })),
       heat("heat-together", "Categories that occur together", audit.cooccurrence, (row) => ({ category: row }))),
     explorer(audit), examplesSection(), places(audit), handling(audit), method(audit),
     el("footer", {}, "Made by parable " + audit.parable + ". This page holds everything it shows and asks nothing of any network."),
   ]);
   pool.draw();
 }
-if (document.documentElement.dataset.kind === "audit") auditPage();
+auditPage();
