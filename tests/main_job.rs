@@ -145,7 +145,7 @@ fn one_bad_line_of_a_thousand_is_kept_with_its_place() {
             let documents = unpack(&place.path("out/documents").join(name));
             assert_eq!(documents, [before.as_bytes(), after.as_bytes()].concat());
             let attributes = unpack(&place.path("out/attributes/parable").join(name));
-            assert_eq!(attributes.iter().filter(|b| **b == b'\n').count(), 999);
+            assert_eq!(attributes.iter().filter(|b| **b == b'\n').count(), 1000);
             let row: Value = serde_json::from_slice(
                 &fs::read(place.path("out/quarantine").join(format!("{name}.jsonl")))
                     .expect("quarantine"),

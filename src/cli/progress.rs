@@ -56,10 +56,10 @@ impl Progress {
 }
 
 impl Observer for Progress {
-    fn begin(&self, shards: usize, _bytes: u64) {
+    fn begin(&self, shards: usize, bytes: u64) {
         self.shards.store(shards as u64, Ordering::Relaxed);
         if std::io::stderr().is_terminal() {
-            let bar = ProgressBar::new(shards as u64);
+            let bar = ProgressBar::new(bytes);
             if let Ok(style) = ProgressStyle::with_template("{bar:20} {msg}  eta {eta}") {
                 bar.set_style(style);
             }
@@ -84,8 +84,11 @@ impl Observer for Progress {
 
     fn shard_done(&self, _name: &str) {
         self.done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn piece_done(&self, stored: u64) {
         if let Some(bar) = self.bar.get() {
-            bar.inc(1);
+            bar.inc(stored);
         }
     }
 

@@ -1,6 +1,6 @@
 //! `parable run` and `parable scan`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -54,6 +54,12 @@ pub struct Common {
     /// Records that may be quarantined without exit status 1: a number or a share such as 0.1%
     #[arg(long, value_name = "N|P%", default_value = "0")]
     allow_bad: String,
+    /// A filter folder in place of the built-in filters
+    #[arg(long, value_name = "DIR")]
+    filters: Option<String>,
+    /// A model written by `parable fit` in place of the built-in one
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
     /// Dotted path of the text
     #[arg(long, default_value = "text")]
     text_field: String,
@@ -126,6 +132,27 @@ pub fn load_policy(name: &str) -> Result<Policy> {
     Ok(Policy::parse(name, &text)?)
 }
 
+/// Filters to scan with: they must tell the gate what to look for.
+fn load_filters(folder: Option<&str>) -> Result<Arc<FilterSet>> {
+    let filters = super::filters::load(folder)?;
+    for name in ["artificial_agents", "gate_hints"] {
+        if filters.lexicon(name).is_empty() {
+            bail!(
+                "{}: no lexicon `{name}`, without which the gate would clear everything",
+                folder.unwrap_or("built-in filters")
+            );
+        }
+    }
+    Ok(filters)
+}
+
+/// The built-in model, or one from a file.
+pub fn load_model(path: Option<&Path>) -> Result<Arc<Model>> {
+    let Some(path) = path else { return Ok(Model::embedded()) };
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    Ok(Arc::new(Model::from_bytes(&bytes).with_context(|| path.display().to_string())?))
+}
+
 fn pass(args: &Common, policy: &str, scan_only: bool, report: bool) -> Result<ExitCode> {
     let allowed: Allowed = args.allow_bad.parse()?;
     if args.world_size == 0 || args.rank >= args.world_size {
@@ -140,8 +167,8 @@ fn pass(args: &Common, policy: &str, scan_only: bool, report: bool) -> Result<Ex
         out: args.out.clone(),
         scan_only,
         policy: Arc::new(policy),
-        filters: FilterSet::embedded().clone(),
-        model: Model::embedded(),
+        filters: load_filters(args.filters.as_deref())?,
+        model: load_model(args.model.as_deref())?,
         threads: args.threads,
         resume: args.resume,
         force: args.force,

@@ -17,7 +17,7 @@ use crate::text::span::count_chars;
 /// The score from which the ledger counts a record as flagged.
 pub const FLAG: f32 = 0.5;
 /// Below this probability nobody asks for reasons, and the rules are not run.
-const LOOK: f32 = 0.1;
+const LOOK: f32 = 0.25;
 
 /// Per-thread state: compiled filters are shared, everything here is scratch.
 pub struct Worker<'c> {
@@ -44,8 +44,8 @@ pub struct Row {
     pub note: Option<String>,
     /// The new text, where it was edited.
     pub text: Option<String>,
-    /// The attribute map as JSON; none for a rejected row.
-    pub attributes: Option<String>,
+    /// The attribute map as JSON; empty for a rejected or a cleared row.
+    pub attributes: String,
     /// In the order of [`attribute::scores`]; empty for a cleared row.
     pub scores: Vec<f32>,
 }
@@ -65,12 +65,12 @@ pub struct Place<'p> {
 
 impl<'c> Worker<'c> {
     #[must_use]
-    pub fn new(config: &'c RunConfig) -> Self {
+    pub fn new(config: &'c RunConfig, gate: &Gate, scanner: &Scanner) -> Self {
         Self {
             config,
-            gate: Gate::new(&config.filters, config.gate),
+            gate: gate.clone(),
             scorer: Scorer::new(config.model.clone()),
-            scanner: Scanner::new(config.filters.clone()),
+            scanner: scanner.fork(),
             provenance: Provenance {
                 filter_set: config.filters.version().to_string(),
                 policy: config.policy.hash().to_string(),
@@ -125,8 +125,27 @@ impl<'c> Worker<'c> {
         Ok(counts)
     }
 
-    /// Puts an unusable stretch of bytes into quarantine.
+    /// Puts an unusable line into quarantine. Its attribute row is empty, so that there is one row
+    /// for each record that came in; it carries the record's own id where that can be read.
     pub fn reject(
+        &mut self,
+        raw: &[u8],
+        bytes: u64,
+        reason: &str,
+        place: &Place<'_>,
+        counts: &mut Counts,
+    ) {
+        let own = Record::parse(raw)
+            .ok()
+            .and_then(|record| record.id(&self.config.fields).map(std::borrow::Cow::into_owned));
+        let id =
+            own.unwrap_or_else(|| format!("{}:{}", place.shard, (place.base)().0 + place.line));
+        attribute::write_row(&id, None, "", None, &mut self.attributes);
+        self.reject_row(raw, bytes, reason, place, counts);
+    }
+
+    /// The same for a row of a table, whose attributes are written with its batch.
+    fn reject_row(
         &mut self,
         raw: &[u8],
         bytes: u64,
@@ -139,7 +158,6 @@ impl<'c> Worker<'c> {
         quarantine::write_row(place.shard, line, at, bytes, reason, raw, &mut self.quarantine);
         counts.records_in += 1;
         counts.quarantined += 1;
-        // Attribute rows stand beside the documents that were written; a rejected record has none.
     }
 
     /// The model's verdict; where it is worth a look, the rules say why.
@@ -337,7 +355,7 @@ impl<'c> Worker<'c> {
             copies: 0,
             note: None,
             text: None,
-            attributes: None,
+            attributes: "{}".into(),
             scores: Vec::new(),
         };
         let json = chat
@@ -350,7 +368,13 @@ impl<'c> Worker<'c> {
         let mut document = match parsed {
             Ok(document) => document,
             Err(error) => {
-                self.reject(json.as_bytes(), json.len() as u64, &error.to_string(), place, counts);
+                self.reject_row(
+                    json.as_bytes(),
+                    json.len() as u64,
+                    &error.to_string(),
+                    place,
+                    counts,
+                );
                 return row;
             }
         };
@@ -361,7 +385,6 @@ impl<'c> Worker<'c> {
             counts.kept += 1;
             counts.cleared += 1;
             counts.documents_out += u64::from(!self.config.scan_only);
-            row.attributes = Some("{}".into());
             return row;
         }
         document.id = row.id.clone().into();
@@ -371,9 +394,9 @@ impl<'c> Worker<'c> {
         row.scores = attribute::scores(&verdict).into_iter().map(|(_, score)| score).collect();
         let mut line = Vec::new();
         attribute::write_row(&row.id, None, &document.text, Some(&verdict), &mut line);
-        row.attributes = serde_json::from_slice::<serde_json::Value>(&line)
-            .ok()
-            .map(|v| v["attributes"].to_string());
+        if let Ok(value) = serde_json::from_slice::<serde_json::Value>(&line) {
+            row.attributes = value["attributes"].to_string();
+        }
         let facts = Facts {
             id: &row.id,
             source: row.source.as_deref(),

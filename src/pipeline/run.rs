@@ -16,6 +16,7 @@ use super::records::{Place, Worker};
 use super::table_pass;
 use super::{Observer, RunConfig, RunError};
 use crate::ledger::{Counts, DamageNote, Ledger, PolicyNote, ShardPage};
+use crate::scan::{Gate, Scanner};
 use crate::shard::lines::Chunk;
 use crate::shard::piece::{Piece, Shard};
 use crate::shard::{Format, Input, expand, output};
@@ -57,6 +58,9 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
 
     observer.begin(inputs.len(), inputs.iter().map(|i| i.bytes).sum());
     let jobs: Vec<Job> = inputs.into_iter().map(|input| Job::open(input, &finished)).collect();
+    for job in &jobs {
+        (0..job.pieces()).filter(|p| job.done(*p)).for_each(|p| observer.piece_done(job.stored(p)));
+    }
     let work: Vec<(usize, usize)> = jobs
         .iter()
         .enumerate()
@@ -74,6 +78,9 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
         .build()
         .map_err(|e| RunError::io(&config.out, io::Error::other(e)))?;
     let failed: Mutex<Option<RunError>> = Mutex::new(None);
+    // Compiled once; the workers share them.
+    let gate = Gate::new(&config.filters, config.gate);
+    let scanner = Scanner::new(config.filters.clone());
     pool.install(|| {
         // Shards whose pieces were all finished before the kill still want joining.
         jobs.par_iter()
@@ -82,7 +89,7 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
                 note_failure(&failed, job.close(config, &journal, observer));
             });
         work.par_iter().with_max_len(1).for_each_init(
-            || Worker::new(config),
+            || Worker::new(config, &gate, &scanner),
             |worker, (j, p)| {
                 if stop.asked() || failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
                     return;
@@ -186,6 +193,11 @@ impl Job {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)[piece].is_some()
     }
 
+    fn stored(&self, piece: usize) -> u64 {
+        let shard = self.opened.as_ref().ok();
+        shard.map_or(self.input.bytes, |shard| shard.stored_bytes(&shard.pieces[piece]))
+    }
+
     fn piece(
         &self,
         nth: usize,
@@ -222,6 +234,7 @@ impl Job {
         }
         journal.piece(&name, nth, &page).map_err(|e| RunError::io(journal.path(), e))?;
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)[nth] = Some(page);
+        observer.piece_done(self.stored(nth));
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.close(config, journal, observer)?;
         }

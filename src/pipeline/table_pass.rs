@@ -269,7 +269,6 @@ fn write_attributes(
     rows: &[Row],
     writer: &mut ArrowWriter<std::fs::File>,
 ) -> Result<(), parquet::errors::ParquetError> {
-    let rows: Vec<&Row> = rows.iter().filter(|row| row.attributes.is_some()).collect();
     let empty = attribute::scores(&Verdict::default());
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(rows.iter().map(|row| Some(row.id.as_str())).collect::<StringArray>()),
@@ -281,7 +280,8 @@ fn write_attributes(
             values.collect::<Vec<f32>>().into_iter().map(Some).collect::<Float32Array>(),
         ));
     }
-    columns
-        .push(Arc::new(rows.iter().map(|row| row.attributes.as_deref()).collect::<StringArray>()));
+    columns.push(Arc::new(
+        rows.iter().map(|row| Some(row.attributes.as_str())).collect::<StringArray>(),
+    ));
     writer.write(&RecordBatch::try_new(attribute_schema(), columns)?)
 }
