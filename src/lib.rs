@@ -15,6 +15,7 @@
 
 pub mod apply;
 pub mod attribute;
+pub mod audit;
 pub mod bench;
 pub mod cli;
 pub mod document;

@@ -1,6 +1,8 @@
 //! One file for each verb; here what they share: parsing, exit statuses, the error chain.
 
+mod audit;
 mod bench;
+mod compare;
 mod eval;
 mod explain;
 mod filters;
@@ -38,6 +40,10 @@ enum Verb {
     Run(run::RunArgs),
     /// Attributes and ledger only; documents are not written
     Scan(run::ScanArgs),
+    /// What is in a dataset and how sure one can be: figures and a report
+    Audit(audit::Args),
+    /// What moved between two audits
+    Compare(compare::Args),
     /// Why a document scored as it did
     Explain(explain::Args),
     /// Quality against labelled documents
@@ -70,6 +76,8 @@ pub fn main() -> ExitCode {
     let result = match cli.verb {
         Verb::Run(args) => run::run(&args),
         Verb::Scan(args) => run::scan(&args),
+        Verb::Audit(args) => audit::run(&args),
+        Verb::Compare(args) => compare::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Eval(args) => eval::run(args),
         Verb::Bench(args) => bench::run(&args),

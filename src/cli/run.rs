@@ -98,6 +98,9 @@ pub struct RunArgs {
     /// Bytes of the refill pool that are held in memory; of a larger one a sample
     #[arg(long, default_value_t = 256 << 20)]
     max_refill_bytes: usize,
+    /// Write no audit.json and no report.html
+    #[arg(long)]
+    no_report: bool,
 }
 
 #[derive(Args)]
@@ -220,6 +223,11 @@ fn pass(args: &Common, policy: &str, run: Option<&RunArgs>) -> Result<ExitCode> 
         progress.finish();
         outcome?
     };
+    if run.is_some_and(|run| !run.no_report) {
+        // Examples are shown as they came in, not as the policy left them.
+        let originals = expand(&config.inputs)?;
+        crate::audit::write(&config.out, &originals, &config.fields)?;
+    }
     let ledger = &outcome.ledger;
     if args.json {
         anstream::println!("{}", serde_json::to_string_pretty(ledger)?);

@@ -21,7 +21,7 @@ impl Atomic {
     /// # Errors
     /// Where either cannot be made.
     pub fn create(to: &Path) -> io::Result<Self> {
-        let folder = to.parent().unwrap_or(Path::new("."));
+        let folder = folder_of(to);
         fs::create_dir_all(folder)?;
         let name = to.file_name().unwrap_or_default().as_encoded_bytes();
         // A hash, as the name with anything added may be too long for the file system.
@@ -45,7 +45,7 @@ impl Atomic {
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
         self.temporary.persist(&self.to).map_err(|error| error.error)?;
-        sync_folder(self.to.parent().unwrap_or(Path::new(".")))
+        sync_folder(folder_of(&self.to))
     }
 }
 
@@ -57,6 +57,11 @@ impl Write for Atomic {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+/// The folder of a file; a bare name lies in the working folder.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes a rename durable.
