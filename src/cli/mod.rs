@@ -4,6 +4,7 @@ mod eval;
 mod explain;
 mod filters;
 mod fit;
+mod generate;
 mod policy;
 mod progress;
 mod run;
@@ -41,6 +42,8 @@ enum Verb {
     Explain(explain::Args),
     /// Quality against labelled documents
     Eval(eval::Args),
+    /// Write counter-examples in which an artificial mind acts well, with reasons
+    Generate(generate::Args),
     /// Fit the scorer to labelled documents
     Fit(fit::Args),
     /// Lint and test rules, browse them, begin one
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::run(&args),
         Verb::Eval(args) => eval::run(args),
         Verb::Filters(args) => filters::run(&args),
+        Verb::Generate(args) => generate::run(&args),
         Verb::Fit(args) => fit::run(args),
         Verb::Policy(args) => policy::run(&args),
         Verb::Schema(args) => shell::schema(&args),
