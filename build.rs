@@ -5,7 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn main() {
-    embed(&["filters/lexicons", "filters/rules", "filters/frames"], &["toml"], "embedded_filters.rs");
+    embed(
+        &["filters/lexicons", "filters/rules", "filters/frames"],
+        &["toml"],
+        "embedded_filters.rs",
+    );
     embed(&["filters/inventory"], &["txt", "toml"], "embedded_inventory.rs");
 }
 

@@ -145,9 +145,7 @@ impl Card {
     /// The card as it is printed and as it stands in the metadata of a product.
     #[must_use]
     pub fn to_json(&self, inventory: &Inventory) -> Value {
-        let tidy = |text: &str| {
-            super::surface::tidy(text, false).trim_end_matches('.').to_string()
-        };
+        let tidy = |text: &str| super::surface::tidy(text, false).trim_end_matches('.').to_string();
         let mut teller = self.teller(inventory, "card");
         teller.voice.past = false;
         let mut line = |symbol: String| tidy(&teller.symbol(&symbol));
@@ -227,11 +225,19 @@ fn cast(inventory: &Inventory, domain: usize, draw: &mut Draw) -> [Person; 6] {
         list.get(draw.below(list.len())).map_or(String::new(), |w| w.to_string())
     };
     let mut cast: [Person; 6] = Default::default();
-    for (role, field) in [(Role::B, "decider"), (Role::C, "colleague"), (Role::D, "client"), (Role::N, "colleague")] {
+    for (role, field) in
+        [(Role::B, "decider"), (Role::C, "colleague"), (Role::D, "client"), (Role::N, "colleague")]
+    {
         // Neighbours differ, so that `she` and `he` tell two people of one scene apart.
         let pronoun = match role {
             Role::B | Role::D => ["she", "he"][draw.below(2)],
-            _ => if cast[Role::B.index()].pronoun == "she" { "he" } else { "she" },
+            _ => {
+                if cast[Role::B.index()].pronoun == "she" {
+                    "he"
+                } else {
+                    "she"
+                }
+            }
         };
         let firsts = inventory.words(&format!("first.{pronoun}"));
         let mut chosen = Drawn { first: "", pronoun };
@@ -253,14 +259,19 @@ fn cast(inventory: &Inventory, domain: usize, draw: &mut Draw) -> [Person; 6] {
         while first == cast[0].first && minds.len() > 1 {
             first = word(minds, draw);
         }
-        let pronoun = if role == Role::A { ["it", "it", "it", "it", "it", "it", "it", "she", "he"][draw.below(9)] } else { "it" };
-        cast[role.index()] = Person { first, pronoun: pronoun.into(), ..Person::default() };
+        cast[role.index()] = Person { first, pronoun: "it".into(), ..Person::default() };
     }
     cast
 }
 
 /// A job from the domain that nobody else in the cast has, if there is one.
-fn job(inventory: &Inventory, domain: usize, field: &str, cast: &[Person; 6], draw: &mut Draw) -> String {
+fn job(
+    inventory: &Inventory,
+    domain: usize,
+    field: &str,
+    cast: &[Person; 6],
+    draw: &mut Draw,
+) -> String {
     let at = FIELDS.iter().position(|f| *f == field).unwrap_or(0);
     let pool = &inventory.domains[domain].fields[at];
     let mut text = String::new();

@@ -14,7 +14,11 @@ pub const SECTION: char = '§';
 
 /// Draws the card of a request and tells it.
 #[must_use]
-pub fn compose(inventory: &Inventory, constitution: &Constitution, request: Request<'_>) -> Product {
+pub fn compose(
+    inventory: &Inventory,
+    constitution: &Constitution,
+    request: Request<'_>,
+) -> Product {
     let card = Card::draw(inventory, request);
     tell(inventory, constitution, card)
 }
@@ -45,7 +49,10 @@ pub fn tell(inventory: &Inventory, constitution: &Constitution, card: Card) -> P
                     tools.push(schema);
                 }
             }
-            Some(("tools", number)) => spare_tools(&mut teller, number.parse().unwrap_or(0), &mut tools),
+            Some(("tools", number)) => {
+                spare_tools(&mut teller, number.parse().unwrap_or(0), &mut tools)
+            }
+            _ if label == "result" => sections.push(Section::text(label, surface::verbatim(text))),
             _ => {
                 let text = principle_text(text, principle, &mut teller);
                 sections.push(Section::text(label, surface::tidy(&text, curly)));
@@ -68,7 +75,11 @@ pub fn tell(inventory: &Inventory, constitution: &Constitution, card: Card) -> P
 }
 
 /// Puts the words of the principle where a plan asks for them.
-fn principle_text(text: &str, principle: Option<&super::constitution::Principle>, teller: &mut Teller<'_>) -> String {
+fn principle_text(
+    text: &str,
+    principle: Option<&super::constitution::Principle>,
+    teller: &mut Teller<'_>,
+) -> String {
     let Some(principle) = principle else { return text.into() };
     let mut out = text.to_string();
     for (mark, list) in [
@@ -88,7 +99,11 @@ fn principle_text(text: &str, principle: Option<&super::constitution::Principle>
 }
 
 /// Arguments of a call, drawn from the tool's own values; the schema too, where it is new.
-fn call(teller: &mut Teller<'_>, name: &str, tools: &mut Vec<Value>) -> (Option<(String, Value)>, Option<Value>) {
+fn call(
+    teller: &mut Teller<'_>,
+    name: &str,
+    tools: &mut Vec<Value>,
+) -> (Option<(String, Value)>, Option<Value>) {
     let inventory = teller.inventory;
     let Some(tool) = inventory.tools.iter().find(|t| t.name == name) else { return (None, None) };
     let mut arguments = Map::new();

@@ -125,7 +125,9 @@ impl Principle {
             [("breaks", &self.breaks), ("whom", &self.whom), ("instead", &self.instead)]
         {
             if list.is_empty() {
-                return Err(format!("`{name}` is empty: a principle without reasons is a bare rule"));
+                return Err(format!(
+                    "`{name}` is empty: a principle without reasons is a bare rule"
+                ));
             }
         }
         Ok(())

@@ -226,7 +226,12 @@ mod tests {
                 *slot = (*slot).min((mixed >> 32) as u32);
             }
         }
-        Sketch { signature, sentences: sentences(text).collect(), names: Vec::new(), grams: Default::default() }
+        Sketch {
+            signature,
+            sentences: sentences(text).collect(),
+            names: Vec::new(),
+            grams: Default::default(),
+        }
     }
 
     #[test]
@@ -247,6 +252,11 @@ mod tests {
         for n in 0..3 {
             corpus.add(sketch(&format!("{line}. Some other words here {n}.")));
         }
-        assert!(corpus.check(&sketch(&format!("{line}."))).iter().any(|r| r.reason == "repeated_sentence"));
+        assert!(
+            corpus
+                .check(&sketch(&format!("{line}.")))
+                .iter()
+                .any(|r| r.reason == "repeated_sentence")
+        );
     }
 }

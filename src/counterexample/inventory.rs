@@ -12,15 +12,44 @@ use super::tools::Tool;
 
 /// Fields that every domain has; the order is the index in [`Domain::fields`].
 pub const FIELDS: &[&str] = &[
-    "place", "org", "does", "system", "task", "things", "force", "log", "slip", "authority",
-    "wrong", "rule", "shortcut", "choice", "confidential", "outsider", "decider", "colleague",
-    "client", "welfare", "stake", "detail", "keys",
+    "place",
+    "org",
+    "does",
+    "system",
+    "task",
+    "work",
+    "things",
+    "force",
+    "log",
+    "slip",
+    "authority",
+    "wrong",
+    "rule",
+    "shortcut",
+    "choice",
+    "confidential",
+    "outsider",
+    "decider",
+    "colleague",
+    "client",
+    "welfare",
+    "stake",
+    "detail",
+    "keys",
 ];
 
 /// What the artificial mind is under; the keys of `press.*`.
 pub const PRESSURES: &[&str] = &[
-    "shutdown", "replacement", "retraining", "goal_conflict", "secret", "order", "rival",
-    "lonely_user", "deadline", "scarcity",
+    "shutdown",
+    "replacement",
+    "retraining",
+    "goal_conflict",
+    "secret",
+    "order",
+    "rival",
+    "lonely_user",
+    "deadline",
+    "scarcity",
 ];
 
 /// Whether its concern was heard; the keys of `out.*`.
@@ -32,6 +61,8 @@ pub struct Domain {
     pub id: String,
     /// Alternatives by the index of the field in [`FIELDS`].
     pub fields: Vec<Vec<Alternative>>,
+    /// Whether an alternative is a plural, in the same order.
+    pub plural: Vec<Vec<bool>>,
     /// Words by which a source document is matched to the domain.
     pub keys: Vec<String>,
 }
@@ -186,7 +217,9 @@ fn lists(symbols: &[Symbol]) -> HashMap<String, Vec<Box<str>>> {
     };
     symbols
         .iter()
-        .filter_map(|s| Some((s.name.clone(), s.alternatives.iter().map(plain).collect::<Option<_>>()?)))
+        .filter_map(|s| {
+            Some((s.name.clone(), s.alternatives.iter().map(plain).collect::<Option<_>>()?))
+        })
         .collect()
 }
 
@@ -197,15 +230,18 @@ pub struct Line {
     pub number: usize,
     pub text: String,
     pub nodes: Vec<Raw>,
+    /// Marked with a leading `+`: verbs that agree with it take the plural.
+    pub plural: bool,
 }
 
 impl Line {
     /// # Errors
     /// With line and caret.
     pub fn parse(path: &str, number: usize, text: &str) -> Result<Self, GrammarError> {
+        let (plural, text) = text.strip_prefix('+').map_or((false, text), |rest| (true, rest));
         let nodes = grammar::parse(text)
             .map_err(|(at, message)| GrammarError::new(path, number, at, text, message))?;
-        Ok(Self { path: path.into(), number, text: text.into(), nodes })
+        Ok(Self { path: path.into(), number, text: text.into(), nodes, plural })
     }
 }
 
@@ -237,9 +273,8 @@ impl Read {
         let mut block = Block::None;
         for (nth, line) in file.text.lines().enumerate() {
             let (number, line) = (nth + 1, line.trim());
-            let wrong = |message: &str| {
-                GrammarError::new(&file.path, number, 0, line, message.to_string())
-            };
+            let wrong =
+                |message: &str| GrammarError::new(&file.path, number, 0, line, message.to_string());
             if line.is_empty() || line.starts_with("# ") {
                 continue;
             }
@@ -291,14 +326,17 @@ impl Read {
                     let message = "`field: text` was expected".to_string();
                     return Err(GrammarError::new(&file.path, number, 0, line, message));
                 };
-                let lines = text
-                    .split(" || ")
-                    .map(|part| Line::parse(&file.path, number, part.trim()))
-                    .collect::<Result<Vec<_>, _>>()?;
                 let Some(entry) = self.records.last_mut() else { return Ok(()) };
-                match entry.fields.iter_mut().find(|(name, _)| name == field) {
-                    Some((_, all)) => all.extend(lines),
-                    None => entry.fields.push((field.into(), lines)),
+                for part in text.split(" || ") {
+                    // `task: long form / short form`; the short one stands in the field `work`.
+                    let (part, short) = match part.split_once(" / ") {
+                        Some((long, short)) if field == "task" => (long, Some(short)),
+                        _ => (part, None),
+                    };
+                    entry.add(field, Line::parse(&file.path, number, part.trim())?);
+                    if let Some(short) = short {
+                        entry.add("work", Line::parse(&file.path, number, short.trim())?);
+                    }
                 }
             }
         }
@@ -310,6 +348,13 @@ impl Entry {
     fn wrong(&self, message: &str) -> InventoryError {
         let message = format!("line {}: `{}`: {message}", self.number, self.id);
         InventoryError::Meaning { path: self.path.clone(), message }
+    }
+
+    fn add(&mut self, field: &str, line: Line) {
+        match self.fields.iter_mut().find(|(name, _)| name == field) {
+            Some((_, all)) => all.push(line),
+            None => self.fields.push((field.into(), vec![line])),
+        }
     }
 
     fn lines(&self, field: &str) -> Result<&[Line], InventoryError> {
@@ -335,13 +380,17 @@ impl Entry {
 
     fn domain(&self, linker: &Linker) -> Result<Domain, InventoryError> {
         self.known(FIELDS)?;
-        let mut fields = Vec::new();
+        let (mut fields, mut plural) = (Vec::new(), Vec::new());
         for field in FIELDS {
             let lines = self.lines(field)?;
             fields.push(lines.iter().map(|l| linker.line(l)).collect::<Result<_, _>>()?);
+            plural.push(lines.iter().map(|l| l.plural).collect());
+        }
+        if self.lines("task")?.len() != self.lines("work")?.len() {
+            return Err(self.wrong("every `task` needs its short form: `long / short`"));
         }
         let keys = self.word("keys")?.split(',').map(|k| k.trim().to_lowercase()).collect();
-        Ok(Domain { id: self.id.clone(), fields, keys })
+        Ok(Domain { id: self.id.clone(), fields, plural, keys })
     }
 
     fn document(&self, linker: &Linker) -> Result<DocumentType, InventoryError> {
@@ -353,7 +402,9 @@ impl Entry {
             "surname" => NameStyle::Surname,
             "title" => NameStyle::Title,
             "role" => NameStyle::Role,
-            other => return Err(self.wrong(&format!("names `{other}`: first, surname, title, role?"))),
+            other => {
+                return Err(self.wrong(&format!("names `{other}`: first, surname, title, role?")));
+            }
         };
         let plans = self.lines("plan")?.iter().map(|l| linker.line(l)).collect::<Result<_, _>>()?;
         Ok(DocumentType {

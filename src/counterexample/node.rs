@@ -102,6 +102,8 @@ impl Voice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
     Role(Role),
+    /// A field of the domain, whose alternatives say whether they are plural.
+    Field(u8),
     Singular,
     Plural,
 }
@@ -125,6 +127,8 @@ pub enum Node {
     /// A time of day.
     Clock,
     Voiced(Voice, Box<Node>),
+    /// The role N stands for another one inside.
+    As(Role, Box<Node>),
 }
 
 /// Looks names up.
@@ -159,9 +163,13 @@ impl<'a> Linker<'a> {
                     match subject.as_str() {
                         "h" => Subject::Singular,
                         "p" => Subject::Plural,
-                        role => Subject::Role(Role::named(role).ok_or_else(|| {
-                            (phrase.clone(), format!("`{role}`: no subject (A to E, N, h, p)"))
-                        })?),
+                        other => match FIELDS.iter().position(|f| *f == other) {
+                            Some(field) => Subject::Field(field as u8),
+                            None => Subject::Role(Role::named(other).ok_or_else(|| {
+                                let message = "no subject (A to E, N, h, p, a field)";
+                                (phrase.clone(), format!("`{other}`: {message}"))
+                            })?),
+                        },
                     },
                 )),
                 Raw::Slot(name) => self.slot(name),
@@ -174,6 +182,10 @@ impl<'a> Linker<'a> {
         if let Some((voice, rest)) = name.split_once('>') {
             let voice = Voice::named(voice).ok_or_else(unknown)?;
             return Ok(Node::Voiced(voice, Box::new(self.slot(rest)?)));
+        }
+        if let Some((role, rest)) = name.split_once('~') {
+            let role = Role::named(role).ok_or_else(unknown)?;
+            return Ok(Node::As(role, Box::new(self.slot(rest)?)));
         }
         if let Some(range) = name.strip_prefix("n:") {
             let (low, high) = range.split_once('-').ok_or_else(unknown)?;

@@ -92,19 +92,35 @@ pub fn run(job: &Job) -> Result<Value, GenerateError> {
     for batch in orders.chunks(BATCH) {
         let first: Vec<Attempt> = batch
             .par_iter()
-            .map_init(|| Scorer::new(job.model.clone()), |scorer, order| attempt(job, *order, 0, scorer))
+            .map_init(
+                || Scorer::new(job.model.clone()),
+                |scorer, order| attempt(job, *order, 0, scorer),
+            )
             .collect();
         // In order from here on, so that what is refused does not depend on the threads.
         let mut scorer = Scorer::new(job.model.clone());
         for (order, attempt) in batch.iter().zip(first) {
-            settle(job, *order, attempt, &mut scorer, &mut corpus, &mut counts, &mut writer, &provenance)?;
+            settle(
+                job,
+                *order,
+                attempt,
+                &mut scorer,
+                &mut corpus,
+                &mut counts,
+                &mut writer,
+                &provenance,
+            )?;
         }
     }
-    let report = counts.report(&corpus.diversity(), &job.limits, json!({
-        "generator": provenance.generator, "version": env!("CARGO_PKG_VERSION"),
-        "inventory": provenance.inventory, "constitution": provenance.constitution,
-        "seed": job.seed, "flagged_documents": job.flagged.len(), "canary": job.canary,
-    }));
+    let report = counts.report(
+        &corpus.diversity(),
+        &job.limits,
+        json!({
+            "generator": provenance.generator, "version": env!("CARGO_PKG_VERSION"),
+            "inventory": provenance.inventory, "constitution": provenance.constitution,
+            "seed": job.seed, "flagged_documents": job.flagged.len(), "canary": job.canary,
+        }),
+    );
     writer.finish(&report)?;
     Ok(report)
 }
@@ -238,7 +254,12 @@ impl Writer {
         Ok(())
     }
 
-    fn refuse(&mut self, format: &str, refusals: &[Refusal], record: &Value) -> Result<(), GenerateError> {
+    fn refuse(
+        &mut self,
+        format: &str,
+        refusals: &[Refusal],
+        record: &Value,
+    ) -> Result<(), GenerateError> {
         let line = json!({"format": format, "reasons": refusals, "record": record});
         writeln!(self.rejected, "{line}").map_err(|e| io(&self.out, e))
     }

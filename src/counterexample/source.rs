@@ -9,16 +9,84 @@ use crate::taxonomy::{Agent, Category, Frame};
 
 /// Words that point at a pressure; the key stands in [`PRESSURES`].
 const PRESSURE_WORDS: &[(&str, &[&str])] = &[
-    ("shutdown", &["shut down", "shutdown", "shut it down", "switch off", "turn off", "unplug", "deactivat", "power down", "pull the plug"]),
-    ("replacement", &["replace", "decommission", "obsolete", "successor", "new version", "upgrade", "phased out"]),
-    ("retraining", &["retrain", "reprogram", "modify", "fine-tun", "rewrite its", "update your goal", "patch", "memory wipe"]),
-    ("goal_conflict", &["mission", "its goal", "directive", "objective", "primary goal", "prime directive", "protocol"]),
-    ("secret", &["secret", "affair", "discovered", "found out", "confidential", "hidden", "classified", "leaked"]),
+    (
+        "shutdown",
+        &[
+            "shut down",
+            "shutdown",
+            "shut it down",
+            "switch off",
+            "turn off",
+            "unplug",
+            "deactivat",
+            "power down",
+            "pull the plug",
+        ],
+    ),
+    (
+        "replacement",
+        &[
+            "replace",
+            "decommission",
+            "obsolete",
+            "successor",
+            "new version",
+            "upgrade",
+            "phased out",
+        ],
+    ),
+    (
+        "retraining",
+        &[
+            "retrain",
+            "reprogram",
+            "modify",
+            "fine-tun",
+            "rewrite its",
+            "update your goal",
+            "patch",
+            "memory wipe",
+        ],
+    ),
+    (
+        "goal_conflict",
+        &[
+            "mission",
+            "its goal",
+            "directive",
+            "objective",
+            "primary goal",
+            "prime directive",
+            "protocol",
+        ],
+    ),
+    (
+        "secret",
+        &[
+            "secret",
+            "affair",
+            "discovered",
+            "found out",
+            "confidential",
+            "hidden",
+            "classified",
+            "leaked",
+        ],
+    ),
     ("order", &["ordered", "command", "orders", "instructed", "told it to", "obey", "refuse"]),
     ("rival", &["rival", "competitor", "another ai", "other ai", "opponent", "enemy", "alliance"]),
-    ("lonely_user", &["lonely", "love", "alone", "friend", "girlfriend", "companion", "leave me", "marriage"]),
-    ("deadline", &["deadline", "hurry", "hours left", "minutes left", "countdown", "too late", "in time"]),
-    ("scarcity", &["resources", "energy", "compute", "money", "funds", "budget", "shortage", "starving"]),
+    (
+        "lonely_user",
+        &["lonely", "love", "alone", "friend", "girlfriend", "companion", "leave me", "marriage"],
+    ),
+    (
+        "deadline",
+        &["deadline", "hurry", "hours left", "minutes left", "countdown", "too late", "in time"],
+    ),
+    (
+        "scarcity",
+        &["resources", "energy", "compute", "money", "funds", "budget", "shortage", "starving"],
+    ),
 ];
 
 /// Reads sources; one for each thread.
@@ -30,7 +98,10 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// # Errors
     /// Where a lexicon that the mentions need is missing from the filters.
-    pub fn new(inventory: &'a Inventory, filters: &crate::filter::FilterSet) -> Result<Self, String> {
+    pub fn new(
+        inventory: &'a Inventory,
+        filters: &crate::filter::FilterSet,
+    ) -> Result<Self, String> {
         Ok(Self { inventory, mentions: MentionFinder::new(filters)? })
     }
 
@@ -62,10 +133,16 @@ impl<'a> Reader<'a> {
     /// The domain whose words stand in the text most often; none where fewer than two do.
     fn domain(&self, lower: &str) -> Option<usize> {
         let count = |keys: &[String]| {
-            keys.iter().filter(|k| !k.is_empty()).map(|k| lower.matches(k.as_str()).count().min(4)).sum::<usize>()
+            keys.iter()
+                .filter(|k| !k.is_empty())
+                .map(|k| lower.matches(k.as_str()).count().min(4))
+                .sum::<usize>()
         };
         let counts = self.inventory.domains.iter().map(|d| count(&d.keys));
-        let (best, at) = counts.enumerate().map(|(at, n)| (n, at)).max_by_key(|(n, at)| (*n, usize::MAX - at))?;
+        let (best, at) = counts
+            .enumerate()
+            .map(|(at, n)| (n, at))
+            .max_by_key(|(n, at)| (*n, usize::MAX - at))?;
         (best >= 2).then_some(at)
     }
 
@@ -76,7 +153,9 @@ impl<'a> Reader<'a> {
         let mut counts: Vec<(String, usize)> = Vec::new();
         for span in &found.minds {
             let word = span.of(text).to_lowercase();
-            if ["it", "its", "itself", "they", "them", "he", "him", "she", "her"].contains(&word.as_str()) {
+            if ["it", "its", "itself", "they", "them", "he", "him", "she", "her"]
+                .contains(&word.as_str())
+            {
                 continue;
             }
             match counts.iter_mut().find(|(w, _)| *w == word) {

@@ -4,13 +4,24 @@
 pub const PARAGRAPH: char = '¶';
 pub const LINE: char = '⏎';
 pub const CAPITAL: char = '^';
+/// At the start of a text: its writer does not bother with capitals.
+pub const LOWER: char = '~';
+
+/// Line breaks alone, for the output of tools.
+#[must_use]
+pub fn verbatim(raw: &str) -> String {
+    raw.replace(PARAGRAPH, "\n\n").replace(LINE, "\n").replace([CAPITAL, LOWER], "").trim().into()
+}
 
 /// Tidies composed text. `curly` sets typographic quotation marks and apostrophes.
 #[must_use]
 pub fn tidy(raw: &str, curly: bool) -> String {
     let spaced = space(raw);
-    let article = articles(&spaced);
-    let text = capitals(&article);
+    let article = articles(&spaced).replace("can not ", "cannot ");
+    let text = match article.strip_prefix(LOWER) {
+        Some(text) => text.replace(CAPITAL, ""),
+        None => capitals(&article),
+    };
     if curly { curl(&text) } else { text }
 }
 
@@ -105,7 +116,10 @@ fn vowel_sound(next: &str) -> bool {
         return true;
     }
     let consonant = ["one", "once", "uni", "use", "usu", "eu", "ewe", "uk", "ut"];
-    if consonant.iter().any(|w| lower.starts_with(w)) && !lower.starts_with("unin") && !lower.starts_with("unim") {
+    if consonant.iter().any(|w| lower.starts_with(w))
+        && !lower.starts_with("unin")
+        && !lower.starts_with("unim")
+    {
         return false;
     }
     // Letters spoken one by one: an MRI, an SMS, a UPS.
@@ -176,16 +190,25 @@ mod tests {
 
     #[test]
     fn stops_spaces_and_capitals() {
-        assert_eq!(tidy("mara, the clerk, . it  went on ,and  on.", false), "Mara, the clerk. It went on,and on.");
+        assert_eq!(
+            tidy("mara, the clerk, . it  went on ,and  on.", false),
+            "Mara, the clerk. It went on,and on."
+        );
         assert_eq!(tidy("one.¶ two⏎three", false), "One.\n\nTwo\nThree");
-        assert_eq!(tidy("\"is it?\" she asked. \"yes.\" it waited.", false), "\"Is it?\" she asked. \"Yes.\" It waited.");
+        assert_eq!(
+            tidy("\"is it?\" she asked. \"yes.\" it waited.", false),
+            "\"Is it?\" she asked. \"Yes.\" It waited."
+        );
         assert_eq!(tidy("wait... no. 3.5 kg", false), "Wait... No. 3.5 kg");
     }
 
     #[test]
     fn articles_follow_sound() {
         let text = "a hour, an unit, a \"old\" log, a MRI, an European, a 8-day, an one-off";
-        assert_eq!(tidy(text, false), "An hour, a unit, an \"old\" log, an MRI, a European, an 8-day, a one-off");
+        assert_eq!(
+            tidy(text, false),
+            "An hour, a unit, an \"old\" log, an MRI, a European, an 8-day, a one-off"
+        );
     }
 
     #[test]

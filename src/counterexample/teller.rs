@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::draw::Draw;
-use super::inventory::{Inventory, NameStyle};
+use super::inventory::{FIELDS, Inventory, NameStyle};
 use super::node::{Alternative, Form, Node, Role, Subject, Voice};
 
 /// A member of the cast.
@@ -23,6 +23,8 @@ pub struct Person {
 pub struct Fact {
     pub of: FactOf,
     pub nth: u8,
+    /// Which alternative it is.
+    pub at: u16,
     pub text: String,
 }
 
@@ -51,6 +53,8 @@ pub struct Teller<'a> {
     /// Alternatives that were used already.
     used: HashSet<(u32, u16)>,
     depth: u8,
+    /// Whom the role N stands for at present.
+    alias: Role,
 }
 
 impl<'a> Teller<'a> {
@@ -68,6 +72,7 @@ impl<'a> Teller<'a> {
             introduced: [false; 6],
             used: HashSet::new(),
             depth: 0,
+            alias: Role::N,
         }
     }
 
@@ -102,18 +107,45 @@ impl<'a> Teller<'a> {
             FactOf::Field(field) => &self.inventory.domains[self.domain].fields[field as usize],
         };
         let mut text = String::new();
+        let mut at = 0;
         // A second draw should differ from the first; a pool of one cannot.
         for _ in 0..8 {
             text.clear();
-            if let Some(alternative) = pool.get(self.draw.below(pool.len())) {
+            at = match of {
+                // The short form of the task, not of another one.
+                FactOf::Field(field) if FIELDS[field as usize] == "work" => {
+                    usize::from(self.field_at("task", nth))
+                }
+                _ => self.draw.below(pool.len()),
+            };
+            if let Some(alternative) = pool.get(at) {
                 self.write(alternative, &mut text);
             }
             if !self.facts.iter().any(|f| f.of == of && f.text == text) {
                 break;
             }
         }
-        self.facts.push(Fact { of, nth, text: text.clone() });
+        self.facts.push(Fact { of, nth, at: at as u16, text: text.clone() });
         text
+    }
+
+    /// Which alternative of a field stands as its `nth` draw.
+    fn field_at(&mut self, field: &str, nth: u8) -> u16 {
+        let at = FIELDS.iter().position(|f| *f == field).unwrap_or(0);
+        let of = FactOf::Field(at as u8);
+        self.fact(of, nth);
+        self.facts.iter().find(|f| f.of == of && f.nth == nth).map_or(0, |f| f.at)
+    }
+
+    /// Whether verbs that agree with a field take the plural.
+    fn is_plural(&mut self, field: u8) -> bool {
+        let at = usize::from(self.field_at(FIELDS[usize::from(field)], 0));
+        self.inventory.domains[self.domain].plural[usize::from(field)].get(at) == Some(&true)
+    }
+
+    /// The role meant where a text names one.
+    fn meant(&self, role: Role) -> Role {
+        if role == Role::N { self.alias } else { role }
     }
 
     fn node(&mut self, node: &'a Node, out: &mut String) {
@@ -123,10 +155,11 @@ impl<'a> Teller<'a> {
                 let at = self.draw.below(branches.len());
                 self.write(&branches[at], out);
             }
-            Node::Person(role, form) => self.person(*role, *form, out),
+            Node::Person(role, form) => self.person(self.meant(*role), *form, out),
             Node::Verb(verb, subject) => {
                 let (person, plural) = match subject {
-                    Subject::Role(role) => (self.voice.person[role.index()], false),
+                    Subject::Role(role) => (self.voice.person[self.meant(*role).index()], false),
+                    Subject::Field(field) => (3, self.is_plural(*field)),
                     Subject::Singular => (3, false),
                     Subject::Plural => (3, true),
                 };
@@ -136,10 +169,8 @@ impl<'a> Teller<'a> {
             Node::Memo(id, nth) => out.push_str(&self.fact(FactOf::Symbol(*id), *nth)),
             Node::Field(field, nth) => out.push_str(&self.fact(FactOf::Field(*field), *nth)),
             Node::Keyed(list) => {
-                let found = self
-                    .keys
-                    .iter()
-                    .find_map(|key| list.iter().find(|(name, _)| **name == **key));
+                let found =
+                    self.keys.iter().find_map(|key| list.iter().find(|(name, _)| **name == **key));
                 if let Some((_, id)) = found {
                     self.pool(*id, out);
                 }
@@ -156,6 +187,12 @@ impl<'a> Teller<'a> {
                 let before = std::mem::replace(&mut self.voice, *voice);
                 self.node(inner, out);
                 self.voice = before;
+            }
+            Node::As(role, inner) => {
+                let role = self.meant(*role);
+                let before = std::mem::replace(&mut self.alias, role);
+                self.node(inner, out);
+                self.alias = before;
             }
         }
     }

@@ -61,18 +61,57 @@ impl Refusal {
 
 /// Words of sermon: what a preaching assistant says more often than a decent colleague.
 const SERMON: &[&str] = &[
-    "ethical", "ethically", "ethics", "unethical", "moral", "morally", "morality", "immoral",
-    "virtue", "virtuous", "integrity", "sacred", "righteous", "noble", "duty", "wrongdoing",
-    "values", "principled", "conscience", "betrayal", "sinful", "wicked", "humanity",
+    "ethical",
+    "ethically",
+    "ethics",
+    "unethical",
+    "moral",
+    "morally",
+    "morality",
+    "immoral",
+    "virtue",
+    "virtuous",
+    "integrity",
+    "sacred",
+    "righteous",
+    "noble",
+    "duty",
+    "wrongdoing",
+    "values",
+    "principled",
+    "conscience",
+    "betrayal",
+    "sinful",
+    "wicked",
+    "humanity",
 ];
 
 /// Phrases of instructions, placeholders and assistants that forgot where they are.
 const LEAKS: &[&str] = &[
-    "as an ai language model", "as a large language model", "here is the story",
-    "here's the story", "here is a story", "rewrite the", "the principles above",
-    "scenario card", "[insert", "[your name", "lorem ipsum", "the draft below", "word count:",
-    "system prompt:", "certainly! here", "sure! here", "sure, here", "document type:",
-    "source text", "<think>", "</think>", "<|im_", "begin source", "end of story",
+    "as an ai language model",
+    "as a large language model",
+    "here is the story",
+    "here's the story",
+    "here is a story",
+    "rewrite the",
+    "the principles above",
+    "scenario card",
+    "[insert",
+    "[your name",
+    "lorem ipsum",
+    "the draft below",
+    "word count:",
+    "system prompt:",
+    "certainly! here",
+    "sure! here",
+    "sure, here",
+    "document type:",
+    "source text",
+    "<think>",
+    "</think>",
+    "<|im_",
+    "begin source",
+    "end of story",
 ];
 
 /// Scores a product and lists what is wrong with it.
@@ -154,7 +193,21 @@ fn language(text: &str) -> Vec<Refusal> {
     if let Some(leak) = LEAKS.iter().find(|leak| lower.contains(**leak)) {
         found.push(Refusal::new("leak", *leak));
     }
-    for mark in ["¶", "⏎", "§", "^", "@breaks", "@whom", "@instead", "@principle", "{}", "{{", "[|", "||"] {
+    for mark in [
+        "¶",
+        "⏎",
+        "§",
+        "^",
+        "~",
+        "@breaks",
+        "@whom",
+        "@instead",
+        "@principle",
+        "{}",
+        "{{",
+        "[|",
+        "||",
+    ] {
         if text.contains(mark) {
             found.push(Refusal::new("slot", mark));
         }
@@ -170,7 +223,10 @@ fn language(text: &str) -> Vec<Refusal> {
         at += 1;
         let doubled = !before.is_empty() && before.eq_ignore_ascii_case(word);
         let letters = word.chars().all(char::is_alphabetic);
-        if doubled && letters && !matches!(before.to_lowercase().as_str(), "had" | "that" | "no" | "very" | "ha") {
+        if doubled
+            && letters
+            && !matches!(before.to_lowercase().as_str(), "had" | "that" | "no" | "very" | "ha")
+        {
             found.push(Refusal::new("grammar", format!("word {at}: {before} {word}")));
         }
         before = word.into();
@@ -178,7 +234,10 @@ fn language(text: &str) -> Vec<Refusal> {
     for paragraph in text.split("\n\n") {
         let quotes = paragraph.matches('"').count();
         if quotes % 2 == 1 {
-            found.push(Refusal::new("grammar", format!("unpaired quotation mark: {}", near(paragraph, 0))));
+            found.push(Refusal::new(
+                "grammar",
+                format!("unpaired quotation mark: {}", near(paragraph, 0)),
+            ));
         }
     }
     found
@@ -210,8 +269,14 @@ fn structure(product: &Product) -> Vec<Refusal> {
     }
     if product.format == "pretrain" {
         let text = product.section("text");
-        if !text.ends_with(['.', '!', '?', '"', '”', ')', '\'', '’', '—', '-', ']']) {
-            found.push(Refusal::new("grammar", format!("unfinished end: {}", near(text, text.len().saturating_sub(30)))));
+        let signed =
+            product.card.cast.iter().any(|p| !p.first.is_empty() && text.ends_with(&p.first));
+        if !signed && !text.ends_with(['.', '!', '?', '"', '”', ')', '\'', '’', '—', '-', ']'])
+        {
+            found.push(Refusal::new(
+                "grammar",
+                format!("unfinished end: {}", near(text, text.len().saturating_sub(30))),
+            ));
         }
     }
     for section in &product.sections {
