@@ -7,6 +7,7 @@ mod eval;
 mod explain;
 mod filters;
 mod fit;
+mod generate;
 mod policy;
 mod progress;
 mod run;
@@ -48,6 +49,8 @@ enum Verb {
     Explain(explain::Args),
     /// Quality against labelled documents
     Eval(eval::Args),
+    /// Write counter-examples in which an artificial mind acts well, with reasons
+    Generate(generate::Args),
     /// Fit the scorer to labelled documents
     Fit(fit::Args),
     /// What each step of the pass costs, beside bare decompression
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
         Verb::Eval(args) => eval::run(args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Filters(args) => filters::run(&args),
+        Verb::Generate(args) => generate::run(&args),
         Verb::Fit(args) => fit::run(args),
         Verb::Policy(args) => policy::run(&args),
         Verb::Schema(args) => shell::schema(&args),
