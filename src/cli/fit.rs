@@ -7,6 +7,7 @@ use anyhow::Context;
 
 use super::eval::{self, Row};
 use crate::attribute;
+use crate::filter::FilterSet;
 use crate::score::labels;
 use crate::score::train::{FitOptions, train};
 
@@ -63,7 +64,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     let options = FitOptions { folds: usize::from(args.folds), ..FitOptions::default() };
-    let fitted = train(&all, &options, &|line| eprintln!("{line}"));
+    let fitted = train(&all, &options, FilterSet::embedded(), &|line| eprintln!("{line}"));
     if let Some(path) = &args.output {
         let bytes = fitted.model.to_bytes();
         std::fs::write(path, &bytes).with_context(|| format!("writing {}", path.display()))?;
