@@ -22,6 +22,7 @@ use crate::score::Model;
 use crate::shard::{FieldPaths, Format, Input, InputError, Limits, expand};
 
 pub use compare::compare;
+pub use corpus::sample;
 pub use report::{Corpus, Machine, Report, RuleCost, StepCost, ThreadCost, table};
 
 /// What is measured, and how often.
