@@ -11,6 +11,9 @@ use crate::text::CodePoints;
 /// as 0, and rows stay short.
 pub const FLOOR: f32 = 0.005;
 
+/// What stands in [`crate::score::Evidence::rule`] where no rule but the model chose the place.
+const MODEL: &str = "model";
+
 /// Appends one row and a line end. `verdict` is none for a record that the gate cleared: an empty
 /// map, so that rows stay aligned.
 pub fn write_row(
@@ -47,6 +50,10 @@ fn push_attributes(text: &str, verdict: &Verdict, out: &mut Vec<u8>) {
             out.extend_from_slice(b"]]");
         }
     }
+    if !first {
+        push_key("parable__length__bytes", &mut first, out);
+        out.extend_from_slice(format!("[[0,{chars},{}.0]]", text.len()).as_bytes());
+    }
     let mut points = CodePoints::new(text);
     for same in verdict.evidence.chunk_by(|a, b| a.category == b.category) {
         let id = same[0].category.id();
@@ -57,6 +64,20 @@ fn push_attributes(text: &str, verdict: &Verdict, out: &mut Vec<u8>) {
         );
         push_key(&format!("parable__evidence_bytes__{id}"), &mut first, out);
         push_spans(same.iter().map(|e| (e.span.start, e.span.end, e.strength)), out);
+    }
+    push_rules(verdict, &mut points, &mut first, out);
+}
+
+/// The places that each rule named, so that audits can count rules.
+fn push_rules(verdict: &Verdict, points: &mut CodePoints<'_>, first: &mut bool, out: &mut Vec<u8>) {
+    let mut named: Vec<_> = verdict.evidence.iter().filter(|e| &*e.rule != MODEL).collect();
+    named.sort_by(|a, b| a.rule.cmp(&b.rule).then(a.span.cmp(&b.span)));
+    for same in named.chunk_by(|a, b| a.rule == b.rule) {
+        push_key(&format!("parable__rule__{}", same[0].rule), first, out);
+        push_spans(
+            same.iter().map(|e| (points.at(e.span.start), points.at(e.span.end), e.strength)),
+            out,
+        );
     }
 }
 
@@ -175,8 +196,9 @@ mod tests {
             category: Category::Blackmail,
             span: Span::new(7, 12),
             strength: 0.5,
-            rule: "r".into(),
+            rule: "blackmail/veiled".into(),
         });
+        verdict.evidence.push(Evidence { rule: MODEL.into(), ..verdict.evidence[0].clone() });
         let mut out = Vec::new();
         write_row("a\"b", Some("s"), text, Some(&verdict), &mut out);
         let row: serde_json::Value = serde_json::from_slice(&out).expect("valid JSON");
@@ -187,12 +209,18 @@ mod tests {
         );
         assert_eq!(
             row["attributes"]["parable__evidence__blackmail"],
-            serde_json::json!([[3, 8, 0.5]])
+            serde_json::json!([[3, 8, 0.5], [3, 8, 0.5]])
         );
         assert_eq!(
             row["attributes"]["parable__evidence_bytes__blackmail"],
-            serde_json::json!([[7, 12, 0.5]])
+            serde_json::json!([[7, 12, 0.5], [7, 12, 0.5]])
         );
+        assert_eq!(
+            row["attributes"]["parable__rule__blackmail/veiled"],
+            serde_json::json!([[3, 8, 0.5]])
+        );
+        assert_eq!(row["attributes"]["parable__length__bytes"], serde_json::json!([[0, 8, 12.0]]));
+        assert!(row["attributes"].get("parable__rule__model").is_none());
         assert!(row["attributes"].get("parable__score__enacted").is_none());
     }
 

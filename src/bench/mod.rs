@@ -218,6 +218,7 @@ fn config(
     threads: usize,
 ) -> RunConfig {
     RunConfig {
+        refill: None,
         inputs: given.to_vec(),
         out: out.to_path_buf(),
         scan_only,

@@ -223,8 +223,10 @@ impl<'s> Steps<'s> {
         let source = document.source.as_deref();
         if to >= Step::Policy {
             let chars = crate::text::span::count_chars(document.text.as_bytes()) as u64;
-            let facts = Facts { id: &document.id, source, chars };
-            let decision = self.settings.policy.decide(&verdict, &facts, self.settings.seed);
+            let metadata = None;
+            let facts = Facts { id: &document.id, source, chars, metadata };
+            let (policy, seed) = (&self.settings.policy, self.settings.seed);
+            let decision = policy.decide(&verdict, &facts, seed, &mut |_, _| {});
             seen.changed += u64::from(decision.action != crate::policy::Action::Keep);
         }
         if to >= Step::Attributes {
