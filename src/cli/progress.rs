@@ -101,7 +101,6 @@ impl Observer for Progress {
     }
 }
 
-/// The table at the end of a run.
 /// Predicted and realised shares, where the policy came from a plan.
 fn planned(ledger: &Ledger) {
     if ledger.planned.is_empty() {
@@ -120,6 +119,7 @@ fn planned(ledger: &Ledger) {
     }
 }
 
+/// The table at the end of a run.
 pub fn summary(ledger: &Ledger, out: &Path) {
     let totals = &ledger.totals;
     let share = |n: u64| {
