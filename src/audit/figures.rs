@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::cell::Cells;
+use super::clusters::Copies;
 use super::gather::Gathered;
 use super::interval::{self, Corrected, Estimate};
 use super::quality::Quality;
+use super::review::Review;
 use super::row::{ADMIRABLE, COERCION, ENACTED, SCORES, SEVERITY, score_id};
 use super::sample::BANDS;
 use super::tally::{Group, THRESHOLD, Tally, Weight};
@@ -16,7 +19,7 @@ use crate::taxonomy::{Agent, Category, Frame, Portrayal};
 pub const SCHEMA: u32 = 1;
 
 /// `audit.json`. A function of the attributes, ledgers and settings alone.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Audit {
     pub schema: u32,
     pub parable: String,
@@ -47,10 +50,21 @@ pub struct Audit {
     pub quality: Quality,
     /// Documents by band of the coercion score, as the human check draws from them.
     pub bands: Vec<Band>,
+    /// Flagged and admirable documents by all that they share, for planning.
+    #[serde(default)]
+    pub cells: Cells,
+    /// Near-duplicates among the sampled flagged texts; none where no texts were read.
+    #[serde(default)]
+    pub copies: Option<Copies>,
+    /// What people said of a sample; none where no labels were given.
+    #[serde(default)]
+    pub review: Option<Review>,
 }
 
 /// Something that a reader must know before the figures.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Notice {
     /// `alert` changes what the figures mean; `note` does not.
     pub level: String,
@@ -58,7 +72,7 @@ pub struct Notice {
 }
 
 /// Versions that the inputs were made with; more than one of a kind only where that was allowed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Versions {
     pub filter_sets: Vec<String>,
     pub models: Vec<String>,
@@ -66,7 +80,7 @@ pub struct Versions {
     pub gates: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Totals {
     /// Attribute rows: one for each record that came in.
     pub documents: u64,
@@ -87,7 +101,7 @@ pub struct Totals {
 }
 
 /// One share with everything that is known of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Line {
     pub key: String,
     pub documents: u64,
@@ -108,7 +122,7 @@ pub struct Line {
 }
 
 /// Shares that belong together.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Table {
     pub id: String,
     pub title: String,
@@ -117,7 +131,7 @@ pub struct Table {
     pub lines: Vec<Line>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct GroupLine {
     pub key: String,
     pub documents: u64,
@@ -131,7 +145,7 @@ pub struct GroupLine {
     pub histogram: Vec<u64>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ShardLine {
     pub key: String,
     pub documents: u64,
@@ -144,7 +158,7 @@ pub struct ShardLine {
     pub outlier: bool,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LengthLine {
     /// Code points, both ends included.
     pub from: u64,
@@ -156,14 +170,14 @@ pub struct LengthLine {
     pub raw: Option<Estimate>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Matrix {
     pub rows: Vec<String>,
     pub columns: Vec<String>,
     pub counts: Vec<Vec<u64>>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Histogram {
     pub score: String,
     /// Upper end of the last bin.
@@ -171,26 +185,26 @@ pub struct Histogram {
     pub counts: Vec<u64>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RuleLine {
     pub rule: String,
     pub documents: u64,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Reason {
     pub reason: String,
     pub records: u64,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Damaged {
     pub shard: String,
     pub byte_offset: u64,
     pub message: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Band {
     pub from: f64,
     pub scored: bool,
@@ -311,6 +325,9 @@ pub fn audit(gathered: &Gathered, quality: &Quality, bytes_per_token: f64) -> Au
                 documents,
             })
             .collect(),
+        cells: super::cell::cells(tally),
+        copies: None,
+        review: None,
     }
 }
 

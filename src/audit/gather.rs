@@ -49,6 +49,10 @@ pub enum AuditError {
     NotAttributes { path: String, line: u64, message: String },
     #[error("{path}: {message}")]
     Json { path: String, message: String },
+    #[error(transparent)]
+    Quality(#[from] super::quality::QualityError),
+    #[error(transparent)]
+    Review(#[from] super::review::ReviewError),
 }
 
 impl AuditError {
