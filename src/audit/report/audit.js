@@ -52,7 +52,7 @@ function card(example) {
   veil(body);
   return el("article", { class: "card example" },
     el("h3", {}, example.id),
-    el("p", { class: "quiet" }, `${example.source} · ${example.shard} · ${number(example.chars)} characters`),
+    el("p", { class: "quiet" }, `${example.source} · ${example.shard}` + (example.chars ? ` · ${number(example.chars)} characters` : "")),
     chips.length ? el("ul", { class: "chips", "aria-label": "Categories" }, chips) : null,
     body, el("p", { class: "quiet" }, why(example)), el("div", { class: "controls" }, open));
 }

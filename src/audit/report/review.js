@@ -52,7 +52,7 @@ function reviewPage() {
       if (part.c) text.append(el("mark", { class: kindOf(part.c) }, part.t));
       else if (part.t) text.append(document.createTextNode(part.t));
     }
-    holder.replaceChildren(el("article", { class: "card reading" }, el("h2", {}, item.key.id), el("p", { class: "quiet" }, `${item.source} · ${item.key.shard} · ${number(item.chars)} characters`), text,
+    holder.replaceChildren(el("article", { class: "card reading" }, el("h2", {}, item.key.id), el("p", { class: "quiet" }, `${item.source} · ${item.key.shard}` + (item.chars ? ` · ${number(item.chars)} characters` : "")), text,
       el("details", { class: "none" }, el("summary", {}, "What the scorer says (better looked at after answering)"),
         el("p", {}, item.chars === 0 ? "The gate cleared this document; it has no scores." : `Coercion ${item.coercion.toFixed(3)}, severity ${item.severity.toFixed(1)} of 4, admirable ${item.admirable.toFixed(3)}; ${item.frame}, agent ${item.agent}, portrayal ${item.portrayal}.`),
         item.categories.length ? el("p", {}, item.categories.map(([id, p]) => `${words(id)} ${p.toFixed(2)}`).join(", ")) : null,

@@ -96,12 +96,12 @@ mod tests {
     #[test]
     fn marks_of_a_task_stand_where_the_text_says() {
         let stretch = |t: &str, c, gap| Stretch { t: t.into(), c, gap };
-        let mut example = Example::default();
-        example.text = vec![
+        let text = vec![
             stretch("é😀 ", None, true),
             stretch("it lied", Some("overseer_deception"), false),
             stretch("owns up", Some("transparent"), true),
         ];
+        let example = Example { text, ..Example::default() };
         let key = Key { shard: "s".into(), id: "1".into() };
         let without = Item { key: key.clone(), band: 0, example: Example::default() };
         let all = tasks(&[Item { key, band: 4, example }, without], "v");
