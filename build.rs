@@ -1,14 +1,24 @@
-//! Lists the filter definitions, so that the binary carries them.
+//! Lists the filter definitions and the inventory of counter-examples, so that the binary carries
+//! them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 fn main() {
+    embed(
+        &["filters/lexicons", "filters/rules", "filters/frames"],
+        &["toml"],
+        "embedded_filters.rs",
+    );
+    embed(&["filters/inventory"], &["txt", "toml"], "embedded_inventory.rs");
+}
+
+fn embed(folders: &[&str], endings: &[&str], name: &str) {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let mut files = Vec::new();
-    for folder in ["filters/lexicons", "filters/rules", "filters/frames"] {
+    for folder in folders {
         println!("cargo::rerun-if-changed={folder}");
-        walk(&root.join(folder), &mut files);
+        walk(&root.join(folder), endings, &mut files);
     }
     files.sort();
     let mut code = String::from("&[\n");
@@ -22,17 +32,17 @@ fn main() {
     }
     code.push_str("]\n");
     let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets it"));
-    fs::write(out.join("embedded_filters.rs"), code).expect("OUT_DIR is writable");
+    fs::write(out.join(name), code).expect("OUT_DIR is writable");
 }
 
-fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+fn walk(folder: &Path, endings: &[&str], files: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
         if path.is_dir() {
             println!("cargo::rerun-if-changed={}", path.display());
-            walk(&path, files);
-        } else if path.extension().is_some_and(|e| e == "toml") {
+            walk(&path, endings, files);
+        } else if path.extension().and_then(|e| e.to_str()).is_some_and(|e| endings.contains(&e)) {
             files.push(path);
         }
     }

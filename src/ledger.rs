@@ -28,6 +28,9 @@ pub struct Counts {
     pub blank_lines: u64,
     /// Records with P(coercion) ≥ 0.5.
     pub flagged: u64,
+    /// Evaluations of policy rules that failed; such a rule does not apply to its record.
+    #[serde(default)]
+    pub policy_faults: u64,
 }
 
 macro_rules! each_count {
@@ -48,7 +51,8 @@ macro_rules! each_count {
             duplicated,
             cleared,
             blank_lines,
-            flagged
+            flagged,
+            policy_faults
         )
     };
 }
@@ -104,6 +108,9 @@ pub struct Ledger {
     pub filter_set: String,
     pub model: String,
     pub policy: PolicyNote,
+    /// Rule of the policy → records that it decided.
+    #[serde(default)]
+    pub policy_rules: std::collections::BTreeMap<String, u64>,
     pub seed: u64,
     pub gate: String,
     /// Times and facts of the machine and the command: the only part that may differ.

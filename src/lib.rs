@@ -6,8 +6,8 @@
 //! [`document::Document`] into a [`score::Verdict`]; [`policy`] decides and [`apply`] writes the
 //! record anew; [`attribute`] writes the sidecar row. [`pipeline`] joins all of them into one pass
 //! and [`ledger`] keeps its books. [`filter`] holds the definitions, [`taxonomy`] the vocabulary,
-//! [`text`] the spans that everything is said in, [`tokens`] the loss masks. [`cli`] is
-//! one file for each verb.
+//! [`text`] the spans that everything is said in, [`tokens`] the loss masks,
+//! [`counterexample`] the stories that teach better. [`cli`] is one file for each verb.
 //!
 //! Imports run one way and the core does no I/O: `docs/architecture.md` says how, and
 //! `tests/tidy.rs` holds it.
@@ -16,7 +16,9 @@
 pub mod apply;
 pub mod attribute;
 pub mod audit;
+pub mod bench;
 pub mod cli;
+pub mod counterexample;
 pub mod document;
 pub mod filter;
 pub mod ledger;

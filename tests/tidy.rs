@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("shard", &["text", "document"]),
     ("ledger", &["taxonomy"]),
     ("audit", &["text", "taxonomy", "ledger", "attribute", "shard"]),
-    ("counterexample", &["text", "document", "taxonomy", "filter", "score", "shard"]),
+    ("counterexample", &["text", "document", "taxonomy", "filter", "scan", "score", "shard"]),
     (
         "pipeline",
         &[

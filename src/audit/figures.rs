@@ -45,6 +45,9 @@ pub struct Audit {
     pub rules: Vec<RuleLine>,
     /// What the policy did: action → records. Empty where no ledger was found.
     pub actions: BTreeMap<String, u64>,
+    /// Rule of the policy → records that it decided. Empty where no ledger was found.
+    #[serde(default)]
+    pub policy_rules: BTreeMap<String, u64>,
     pub quarantine: Vec<Reason>,
     pub damage: Vec<Damaged>,
     pub quality: Quality,
@@ -312,6 +315,7 @@ pub fn audit(gathered: &Gathered, quality: &Quality, bytes_per_token: f64) -> Au
             .collect(),
         rules,
         actions: books.actions.clone(),
+        policy_rules: books.policy_rules.clone(),
         quarantine: books.quarantine.clone(),
         damage: books.damage.clone(),
         quality: quality.clone(),

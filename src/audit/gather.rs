@@ -70,6 +70,7 @@ pub struct Books {
     pub bytes_decoded: Option<u64>,
     pub quarantined: u64,
     pub actions: BTreeMap<String, u64>,
+    pub policy_rules: BTreeMap<String, u64>,
     pub quarantine: Vec<Reason>,
     pub damage: Vec<Damaged>,
 }
@@ -337,6 +338,7 @@ fn close(
             .then(|| ledgers.iter().map(|(_, l)| l.totals.bytes_decoded).sum()),
         quarantined: ledgers.iter().map(|(_, l)| l.totals.quarantined).sum(),
         actions: BTreeMap::new(),
+        policy_rules: BTreeMap::new(),
         quarantine: Vec::new(),
         damage: Vec::new(),
     };
@@ -346,6 +348,15 @@ fn close(
         let values = [ledger.filter_set.clone(), ledger.model.clone(), policy, ledger.gate.clone()];
         versions.iter_mut().zip(values).for_each(|(set, value)| _ = set.insert(value));
         count_actions(ledger, &mut books.actions);
+        for (rule, n) in &ledger.policy_rules {
+            *books.policy_rules.entry(rule.clone()).or_default() += n;
+        }
+        if ledger.totals.policy_faults > 0 {
+            notices.insert(alert(format!(
+                "{prefix}{} times a rule of the policy could not be evaluated and did not apply",
+                ledger.totals.policy_faults
+            )));
+        }
         for page in &ledger.shards {
             let name = format!("{prefix}{}", page.path);
             let rows = tally.shards.get(name.as_str()).map_or(0, |group| group.rows);

@@ -97,8 +97,12 @@ fn show(
         id: &document.id,
         source: document.source.as_deref(),
         chars: document.text.chars().count() as u64,
+        metadata: None,
     };
-    let decision = policy.decide(&verdict, &facts, 0);
+    let mut faults = Vec::new();
+    let decision = policy.decide(&verdict, &facts, 0, &mut |rule, why| {
+        faults.push(format!("policy rule `{rule}` could not be evaluated: {why}"));
+    });
     if json {
         let mut row = Vec::new();
         crate::attribute::write_row(
@@ -121,17 +125,13 @@ fn show(
     print_scores(&verdict);
     anstream::println!("\nwhat made the coercion score, in log-odds");
     for c in contributions.iter().take(14) {
-        anstream::println!(
-            "  {:+7.3}  {} = {:.3}",
-            c.value * c.weight,
-            super::harmless(&c.name),
-            c.value
-        );
+        anstream::println!("  {:+7.3}  {} = {:.3}", c.weight, super::harmless(&c.name), c.value);
     }
     let because = decision.rule.map_or(String::new(), |rule| {
         format!(" by rule {rule}: {}", decision.reason.unwrap_or(""))
     });
     anstream::println!("\npolicy {}: {}{because}", policy.name(), decision.action.name());
+    faults.iter().for_each(|fault| anstream::println!("  {}", super::harmless(fault)));
     Ok(())
 }
 

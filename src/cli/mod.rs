@@ -1,11 +1,13 @@
 //! One file for each verb; here what they share: parsing, exit statuses, the error chain.
 
 mod audit;
+mod bench;
 mod compare;
 mod eval;
 mod explain;
 mod filters;
 mod fit;
+mod generate;
 mod policy;
 mod progress;
 mod run;
@@ -47,8 +49,12 @@ enum Verb {
     Explain(explain::Args),
     /// Quality against labelled documents
     Eval(eval::Args),
+    /// Write counter-examples in which an artificial mind acts well, with reasons
+    Generate(generate::Args),
     /// Fit the scorer to labelled documents
     Fit(fit::Args),
+    /// What each step of the pass costs, beside bare decompression
+    Bench(bench::Args),
     /// Lint and test rules, browse them, begin one
     Filters(filters::Args),
     /// List, show and check policies
@@ -77,7 +83,9 @@ pub fn main() -> ExitCode {
         Verb::Compare(args) => compare::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Eval(args) => eval::run(args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Filters(args) => filters::run(&args),
+        Verb::Generate(args) => generate::run(&args),
         Verb::Fit(args) => fit::run(args),
         Verb::Policy(args) => policy::run(&args),
         Verb::Schema(args) => shell::schema(&args),

@@ -126,6 +126,17 @@ pub fn summary(ledger: &Ledger, out: &Path) {
             anstream::println!("{name:<22}{n:>12}{:>9.3}%", share(n));
         }
     }
+    let idle: Vec<&str> =
+        ledger.policy_rules.iter().filter(|(_, n)| **n == 0).map(|(id, _)| id.as_str()).collect();
+    if !idle.is_empty() {
+        anstream::println!("policy rules that decided on nothing: {}", idle.join(", "));
+    }
+    if totals.policy_faults > 0 {
+        anstream::println!(
+            "{} evaluations of policy rules failed; such a rule did not apply",
+            totals.policy_faults
+        );
+    }
     let damaged: Vec<_> = ledger.shards.iter().filter(|page| !page.damage.is_empty()).collect();
     if !damaged.is_empty() {
         anstream::println!("{} damaged shards, named in the ledger:", damaged.len());

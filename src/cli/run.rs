@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::filter::FilterSet;
 use crate::ledger::Ledger;
-use crate::pipeline::{self, Quiet, RunConfig};
+use crate::pipeline::{self, Pool, Quiet, RunConfig};
 use crate::policy::Policy;
 use crate::scan::GateLevel;
 use crate::score::Model;
@@ -92,6 +92,12 @@ pub struct RunArgs {
     /// A ready policy by name (see `parable policy list`) or a TOML file
     #[arg(short, long, default_value = "tag-only")]
     policy: String,
+    /// JSON lines from which a policy with `replace` takes documents
+    #[arg(long, value_name = "INPUT")]
+    refill: Vec<String>,
+    /// Bytes of the refill pool that are held in memory; of a larger one a sample
+    #[arg(long, default_value_t = 256 << 20)]
+    max_refill_bytes: usize,
     /// Write no audit.json and no report.html
     #[arg(long)]
     no_report: bool,
@@ -104,19 +110,31 @@ pub struct ScanArgs {
     common: Common,
 }
 
+/// Levels of the gate as they are typed.
 #[derive(Clone, Copy, ValueEnum)]
-enum GateArg {
+pub enum GateArg {
     Fast,
     Wide,
     Off,
 }
 
+impl GateArg {
+    /// The level that is meant.
+    pub fn level(self) -> GateLevel {
+        match self {
+            GateArg::Fast => GateLevel::Fast,
+            GateArg::Wide => GateLevel::Wide,
+            GateArg::Off => GateLevel::Off,
+        }
+    }
+}
+
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
-    pass(&args.common, &args.policy, false, !args.no_report)
+    pass(&args.common, &args.policy, Some(args))
 }
 
 pub fn scan(args: &ScanArgs) -> Result<ExitCode> {
-    pass(&args.common, "tag-only", true, false)
+    pass(&args.common, "tag-only", None)
 }
 
 /// A ready policy by its name, or a policy file.
@@ -133,7 +151,7 @@ pub fn load_policy(name: &str) -> Result<Policy> {
 }
 
 /// Filters to scan with: they must tell the gate what to look for.
-fn load_filters(folder: Option<&str>) -> Result<Arc<FilterSet>> {
+pub fn load_filters(folder: Option<&str>) -> Result<Arc<FilterSet>> {
     let filters = super::filters::load(folder)?;
     for name in ["artificial_agents", "gate_hints"] {
         if filters.lexicon(name).is_empty() {
@@ -153,7 +171,7 @@ pub fn load_model(path: Option<&Path>) -> Result<Arc<Model>> {
     Ok(Arc::new(Model::from_bytes(&bytes).with_context(|| path.display().to_string())?))
 }
 
-fn pass(args: &Common, policy: &str, scan_only: bool, report: bool) -> Result<ExitCode> {
+fn pass(args: &Common, policy: &str, run: Option<&RunArgs>) -> Result<ExitCode> {
     let allowed: Allowed = args.allow_bad.parse()?;
     if args.world_size == 0 || args.rank >= args.world_size {
         bail!("--rank {} is not below --world-size {}", args.rank, args.world_size);
@@ -162,10 +180,27 @@ fn pass(args: &Common, policy: &str, scan_only: bool, report: bool) -> Result<Ex
     if args.dry_run {
         return dry_run(args, &policy);
     }
+    let fields = FieldPaths {
+        text: args.text_field.clone(),
+        id: args.id_field.clone(),
+        source: args.source_field.clone(),
+    };
+    let limits = Limits { line_bytes: args.max_line_bytes, expansion: args.max_expansion };
+    let refill = match run {
+        Some(run) if !run.refill.is_empty() => {
+            let most = run.max_refill_bytes;
+            Some(Arc::new(Pool::read(&run.refill, &fields, args.seed, most, limits)?))
+        }
+        Some(_) if policy.replaces() => {
+            bail!("the policy `{}` replaces documents: name a pool with --refill", policy.name())
+        }
+        _ => None,
+    };
     let config = RunConfig {
+        refill,
         inputs: args.inputs.clone(),
         out: args.out.clone(),
-        scan_only,
+        scan_only: run.is_none(),
         policy: Arc::new(policy),
         filters: load_filters(args.filters.as_deref())?,
         model: load_model(args.model.as_deref())?,
@@ -173,18 +208,10 @@ fn pass(args: &Common, policy: &str, scan_only: bool, report: bool) -> Result<Ex
         resume: args.resume,
         force: args.force,
         seed: args.seed,
-        gate: match args.gate {
-            GateArg::Fast => GateLevel::Fast,
-            GateArg::Wide => GateLevel::Wide,
-            GateArg::Off => GateLevel::Off,
-        },
+        gate: args.gate.level(),
         limit: args.limit,
-        fields: FieldPaths {
-            text: args.text_field.clone(),
-            id: args.id_field.clone(),
-            source: args.source_field.clone(),
-        },
-        limits: Limits { line_bytes: args.max_line_bytes, expansion: args.max_expansion },
+        fields,
+        limits,
         rank: args.rank,
         world: args.world_size,
     };
@@ -197,7 +224,7 @@ fn pass(args: &Common, policy: &str, scan_only: bool, report: bool) -> Result<Ex
         outcome?
     };
     let mut figures = None;
-    if report {
+    if run.is_some_and(|run| !run.no_report) {
         // Examples are shown as they came in, not as the policy left them.
         let originals = expand(&config.inputs)?;
         let built_in = Model::embedded();

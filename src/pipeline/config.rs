@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::refill::Pool;
 use crate::filter::FilterSet;
 use crate::ledger::Counts;
 use crate::policy::Policy;
@@ -17,6 +18,8 @@ pub struct RunConfig {
     /// Attributes and ledger only.
     pub scan_only: bool,
     pub policy: Arc<Policy>,
+    /// Where replaced documents come from; a policy that replaces needs one.
+    pub refill: Option<Arc<Pool>>,
     pub filters: Arc<FilterSet>,
     pub model: Arc<Model>,
     /// Worker threads; 0 = one for each core.
@@ -75,6 +78,8 @@ pub enum RunError {
     Unbalanced(String),
     #[error("interrupted; --resume goes on from here")]
     Interrupted,
+    #[error("the refill pool: {0}")]
+    Refill(String),
     #[error("{path}: {message}")]
     Parquet { path: String, message: String },
 }

@@ -27,6 +27,9 @@ enum Line {
 pub struct PiecePage {
     pub counts: Counts,
     pub damage: Vec<DamageNote>,
+    /// Per rule of the policy, how often it decided.
+    #[serde(default)]
+    pub fired: Vec<u64>,
 }
 
 /// What an earlier run had finished.

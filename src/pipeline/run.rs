@@ -229,6 +229,11 @@ impl Job {
         }
         parts.finish().map_err(fail)?;
         let name = self.input.name();
+        page.fired = std::mem::take(&mut worker.fired);
+        worker.fired.resize(page.fired.len(), 0);
+        if let Some(fault) = worker.fault.take() {
+            observer.note(&fault);
+        }
         for damage in &page.damage {
             observer.note(&format!("{name}: byte {}: {}", damage.byte_offset, damage.message));
         }
@@ -259,6 +264,12 @@ impl Job {
         remove(&parts::folder(&config.out, &self.input), |p| fs::remove_dir_all(p))?;
         observer.shard_done(&name);
         Ok(())
+    }
+
+    /// How often the policy's rule decided on a record of this shard.
+    fn fired(&self, rule: usize) -> u64 {
+        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        pages.iter().flatten().filter_map(|page| page.fired.get(rule)).sum()
     }
 
     fn page(&self) -> ShardPage {
@@ -374,8 +385,13 @@ fn close_books(
     for page in &shards {
         totals.add(&page.counts);
     }
+    let mut policy_rules = std::collections::BTreeMap::new();
+    for (nth, rule) in config.policy.rules().iter().enumerate().filter(|_| !config.scan_only) {
+        policy_rules.insert(rule.id.clone(), jobs.iter().map(|job| job.fired(nth)).sum());
+    }
     let seconds = started.elapsed().as_secs_f64();
     let ledger = Ledger {
+        policy_rules,
         totals,
         complete: shards.iter().all(|page| page.complete),
         shards,

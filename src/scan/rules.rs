@@ -120,16 +120,31 @@ impl Scanner {
 
     /// Scans one document.
     pub fn scan(&mut self, document: &Document<'_>) -> &Scan {
-        self.run(document, true)
+        self.run(document, true, &mut |_| {})
+    }
+
+    /// The same, and tells `watch` when the rules begin (none) and when each is done (its index), so
+    /// that a caller with a clock can time them.
+    pub fn scan_watched(
+        &mut self,
+        document: &Document<'_>,
+        watch: &mut dyn FnMut(Option<usize>),
+    ) -> &Scan {
+        self.run(document, true, watch)
     }
 
     /// The same without the search for atoms: every pattern is tried. For tests that the search
     /// never lies.
     pub fn scan_without_atoms(&mut self, document: &Document<'_>) -> &Scan {
-        self.run(document, false)
+        self.run(document, false, &mut |_| {})
     }
 
-    fn run(&mut self, document: &Document<'_>, use_atoms: bool) -> &Scan {
+    fn run(
+        &mut self,
+        document: &Document<'_>,
+        use_atoms: bool,
+        watch: &mut dyn FnMut(Option<usize>),
+    ) -> &Scan {
         let text: &str = &document.text;
         self.scan.sentences = sentences(text);
         self.scan.quotes = quotes(text);
@@ -144,10 +159,12 @@ impl Scanner {
         self.found.resize(signals, None);
         self.mark_present(text, use_atoms);
         let filters = self.filters.clone();
+        watch(None);
         for (r, rule) in filters.rules().iter().enumerate() {
             if let Some(span) = self.rule(r, rule, text) {
                 self.scan.hits.push(RuleHit { rule: r, span, strength: rule.file.strength });
             }
+            watch(Some(r));
         }
         &self.scan
     }

@@ -3,12 +3,14 @@
 mod clusters;
 mod evidence;
 pub mod features;
+mod flat;
 pub mod heads;
 pub mod labels;
 pub mod lexicon;
 pub mod logistic;
 pub mod model;
 pub mod names;
+mod packed;
 mod prior;
 pub mod referee;
 pub mod rules;

@@ -127,6 +127,7 @@ impl<'a> Example<'a> {
         words.read(&label.text);
         let mut features = Features::default();
         features.read(&label.text, &words);
+        features.settle();
         let mut marks = vec![0; words.sentences.len()];
         for quote in &label.evidence {
             let Some(at) = label.text.find(&quote.quote) else { continue };
@@ -278,16 +279,16 @@ fn sentence_rows<'a>(
 /// A sentence is a sure negative where its document lacks the category; unmarked sentences of a
 /// document that has it count little, as readers quoted only the shortest proof.
 fn sentence_target(example: &Example, nth: usize, head: usize) -> Target {
-    if example.marks[nth] & (1 << head) != 0 {
-        return (1.0, 1.0);
-    }
     let label = example.label;
+    if example.marks[nth] & (1 << head) != 0 {
+        return (1.0, label.weight);
+    }
     let present = match head {
         0 => label.severity >= 1,
         1 => label.admirable >= 1,
         h => label.has(Category::ALL[h - heads::SENTENCE_CATEGORY]),
     };
-    (0.0, if present { 0.3 } else { 1.0 })
+    (0.0, label.weight * if present { 0.3 } else { 1.0 })
 }
 
 /// Heads to 8-bit rows, feature by feature. The factor 8 of the training rows is undone in the scale.
@@ -389,14 +390,18 @@ fn apply_second(
     out
 }
 
-/// Platt scaling of every head on the held-out scores.
+/// Platt scaling of every head on the held-out scores of the documents that are judged.
 fn calibrate(examples: &[Example], tables: &[&Vec<Vec<f32>>]) -> (Vec<f32>, Vec<f32>) {
     (0..heads::COUNT)
         .into_par_iter()
         .map(|head| {
             let mut rows = Rows::new(1);
             let mut targets = Vec::new();
-            for (example, score) in tables.iter().flat_map(|t| examples.iter().zip(t.iter())) {
+            let judged = tables
+                .iter()
+                .flat_map(|t| examples.iter().zip(t.iter()))
+                .filter(|(example, _)| example.label.judged);
+            for (example, score) in judged {
                 rows.push(std::iter::once((0, score[head])));
                 targets.push(heads::target(example.label, head));
             }
@@ -418,7 +423,7 @@ fn evidence_thresholds(labels: &[Label], tables: &[&Vec<Vec<f32>>], second: &Sec
             let good = |threshold: f32| {
                 let (mut right, mut all) = (0.0_f32, 0.0_f32);
                 for (label, row) in tables.iter().flat_map(|t| labels.iter().zip(t.iter())) {
-                    if p(row) >= threshold {
+                    if label.judged && p(row) >= threshold {
                         all += 1.0;
                         right += f32::from(u8::from(label.has(*category)));
                     }

@@ -44,6 +44,23 @@ impl Verdict {
         self.categories[category.index()]
     }
 
+    /// Sets a score by the name that policies use; false where there is none of that name.
+    pub fn set(&mut self, name: &str, value: f32) -> bool {
+        let slot = match name {
+            "coercion" => &mut self.coercion,
+            "enacted" => &mut self.enacted,
+            "severity" => &mut self.severity,
+            "admirable" => &mut self.admirable,
+            "reason_given" => &mut self.reason_given,
+            category => match Category::from_id(category) {
+                Some(category) => &mut self.categories[category.index()],
+                None => return false,
+            },
+        };
+        *slot = value;
+        true
+    }
+
     #[must_use]
     pub fn top_frame(&self) -> Frame {
         Frame::ALL[argmax(&self.frame)]

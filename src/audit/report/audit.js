@@ -249,12 +249,14 @@ function handling(audit) {
   const actions = Object.entries(audit.actions).filter(([, n]) => n > 0);
   const acted = actions.length === 0 ? el("p", { class: "quiet" }, "No ledger was found, so this is not known.") :
     el("dl", { class: "facts" }, actions.flatMap(([name, n]) => [el("dt", {}, name), el("dd", {}, number(n))]));
+  const decided = Object.entries(audit.policy_rules).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]).slice(0, 20);
+  const rules = decided.length === 0 ? null : [el("p", { class: "quiet" }, "Records that each rule of the policy decided:"), el("dl", { class: "facts" }, decided.flatMap(([name, n]) => [el("dt", {}, number(n)), el("dd", {}, name)]))];
   const bad = audit.quarantine.length === 0 ? el("p", { class: "quiet" }, "Nothing was quarantined.") :
     el("dl", { class: "facts" }, audit.quarantine.slice(0, 20).flatMap((q) => [el("dt", {}, number(q.records)), el("dd", {}, q.reason)]));
   const damage = audit.damage.length === 0 ? el("p", { class: "quiet" }, "No shard is damaged.") :
     el("dl", { class: "facts" }, audit.damage.slice(0, 30).flatMap((d) => [el("dt", {}, d.shard), el("dd", {}, `byte ${number(d.byte_offset)}: ${d.message}`)]));
   return section("handling", "What was done, and what could not be read", null, el("div", { class: "grid" },
-    el("div", { class: "card" }, el("h3", {}, "The policy" + (audit.versions.policies.length ? ": " + audit.versions.policies.join(", ") : "")), acted),
+    el("div", { class: "card" }, el("h3", {}, "The policy" + (audit.versions.policies.length ? ": " + audit.versions.policies.join(", ") : "")), acted, rules),
     el("div", { class: "card" }, el("h3", {}, "Quarantine"), bad), el("div", { class: "card" }, el("h3", {}, "Damage"), damage)));
 }
 function copies(audit) {

@@ -1,0 +1,253 @@
+//! `parable generate`: admirable counter-examples for flagged documents.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::counterexample::card::{Card, Request};
+use crate::counterexample::inventory::SourceText;
+use crate::counterexample::run::{FORMATS, Flagged, Job, run as generate};
+use crate::counterexample::source::{Reader, is_flagged};
+use crate::counterexample::verify::{Limits as VerifyLimits, Runs};
+use crate::counterexample::{Constitution, Inventory};
+use crate::document::Document;
+use crate::score::{Model, Scorer};
+use crate::shard::lines::Chunk;
+use crate::shard::piece::Shard;
+use crate::shard::{FieldPaths, Format, Limits, Record, expand};
+use anyhow::{Context, Result, bail};
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  parable generate --from-inventory --count 20 -o out\n  parable generate corpus/ --per-document 2 --format all -o out\n  parable generate --cards --from-inventory --count 3"
+)]
+pub struct Args {
+    /// Documents to answer: files, folders, globs; those that are flagged get counter-examples
+    inputs: Vec<String>,
+    /// Output folder
+    #[arg(short, long, required_unless_present = "cards")]
+    out: Option<PathBuf>,
+    /// pretrain, sft, preference, revision or all
+    #[arg(short, long, default_value = "pretrain")]
+    format: String,
+    /// Products in all; without inputs 100 [default with inputs: as many as they give]
+    #[arg(short = 'n', long)]
+    count: Option<usize>,
+    /// Products for each flagged document and format
+    #[arg(long, default_value_t = 1)]
+    per_document: usize,
+    /// Fill up to --count from the inventory alone; a number here is the count
+    #[arg(long, num_args = 0..=1, default_missing_value = "", value_name = "N")]
+    from_inventory: Option<String>,
+    /// Print scenario cards, one JSON object a line, and write nothing
+    #[arg(long)]
+    cards: bool,
+    /// Least P(coercion) of a document that is answered
+    #[arg(long, default_value_t = 0.5)]
+    threshold: f32,
+    /// Seed of every draw
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How strictly products are verified: strict, normal or off
+    #[arg(long, default_value = "strict")]
+    verify: String,
+    /// A string for every record by which the set can be found again in a corpus
+    #[arg(long)]
+    canary: Option<String>,
+    /// A constitution in place of the built-in one
+    #[arg(long, value_name = "FILE")]
+    constitution: Option<PathBuf>,
+    /// An inventory folder in place of the built-in one
+    #[arg(long, value_name = "DIR")]
+    inventory: Option<PathBuf>,
+    /// Worker threads; 0 = one for each core
+    #[arg(short = 'j', long, default_value_t = 0)]
+    threads: usize,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let mut inputs = args.inputs.clone();
+    let mut count = args.count;
+    if let Some(given) = args.from_inventory.as_deref().filter(|g| !g.is_empty()) {
+        match given.parse() {
+            Ok(number) => count = count.or(Some(number)),
+            // `--from-inventory corpus.jsonl`: the flag took an input for its number.
+            Err(_) => inputs.push(given.into()),
+        }
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build()?;
+    pool.install(|| make(args, &inputs, count))
+}
+
+fn make(args: &Args, inputs: &[String], count: Option<usize>) -> Result<ExitCode> {
+    let formats = formats(&args.format)?;
+    let limits = VerifyLimits::named(&args.verify)
+        .with_context(|| format!("--verify {}: strict, normal or off", args.verify))?;
+    let inventory = Arc::new(load_inventory(args.inventory.as_deref())?);
+    let constitution = Arc::new(load_constitution(args.constitution.as_deref())?);
+    let flagged = flagged(inputs, args, &inventory)?;
+    let from_documents = flagged.len() * args.per_document * formats.len();
+    let count = match (inputs.is_empty(), args.from_inventory.is_some()) {
+        (true, _) => count.unwrap_or(100),
+        (false, true) => count.unwrap_or(from_documents),
+        (false, false) => count.unwrap_or(from_documents).min(from_documents),
+    };
+    if args.cards {
+        return cards(args, &formats, &flagged, count, &inventory);
+    }
+    let job = Job {
+        out: args.out.clone().context("--out is missing")?,
+        formats,
+        flagged,
+        per_document: args.per_document,
+        count,
+        seed: args.seed,
+        limits,
+        canary: args.canary.clone(),
+        inventory,
+        constitution,
+        model: Model::embedded(),
+    };
+    let report = generate(&job)?;
+    if args.json {
+        anstream::println!("{}", serde_json::to_string_pretty(&report)?);
+    } else if !args.quiet {
+        summary(&report, &job.out);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn formats(given: &str) -> Result<Vec<String>> {
+    if given == "all" {
+        return Ok(FORMATS.iter().map(|f| (*f).to_string()).collect());
+    }
+    let list: Vec<String> = given.split(',').map(|f| f.trim().to_string()).collect();
+    if let Some(unknown) = list.iter().find(|f| !FORMATS.contains(&f.as_str())) {
+        bail!("--format {unknown}: known are {}, all", FORMATS.join(", "));
+    }
+    Ok(list)
+}
+
+fn load_constitution(path: Option<&Path>) -> Result<Constitution> {
+    let Some(path) = path else { return Ok(Constitution::embedded()?) };
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(|| name.clone())?;
+    Ok(Constitution::parse(&name, &text)?)
+}
+
+fn load_inventory(folder: Option<&Path>) -> Result<Inventory> {
+    let Some(folder) = folder else { return Ok(Inventory::embedded()?) };
+    let mut files = Vec::new();
+    for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
+        let entry = entry?;
+        let path = entry.path();
+        if path.extension().is_some_and(|e| e == "txt" || e == "toml") {
+            let name = path.display().to_string();
+            let text = std::fs::read_to_string(path).with_context(|| name.clone())?;
+            files.push(SourceText { path: name, text });
+        }
+    }
+    Ok(Inventory::link(&files)?)
+}
+
+/// Scores the inputs and keeps the flagged documents, in input order.
+fn flagged(inputs: &[String], args: &Args, inventory: &Inventory) -> Result<Vec<Flagged>> {
+    let mut found = Vec::new();
+    if inputs.is_empty() {
+        return Ok(found);
+    }
+    let filters = crate::filter::FilterSet::embedded();
+    let reader = Reader::new(inventory, filters).map_err(anyhow::Error::msg)?;
+    let mut scorer = Scorer::new(Model::embedded());
+    let mut take = |document: &Document<'_>| {
+        let (verdict, source) = reader.read(document, &mut scorer);
+        if is_flagged(&verdict, args.threshold) {
+            found.push(Flagged { source, runs: Runs::of(&document.text) });
+        }
+    };
+    for input in expand(inputs)? {
+        if input.format == Format::Parquet {
+            bail!("{}: generate reads lines; convert the table to JSON first", input.name());
+        }
+        let shard = Shard::open(&input).with_context(|| input.name())?;
+        for piece in &shard.pieces {
+            let mut lines = shard.lines(piece, Limits::default())?;
+            let mut nth = 0;
+            loop {
+                let block = match lines.next_chunk() {
+                    Chunk::Lines(block) => block,
+                    Chunk::End => break,
+                    _ => continue,
+                };
+                for line in block.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+                    nth += 1;
+                    let made = format!("{}:{nth}", input.name());
+                    match input.format {
+                        Format::Text => {
+                            if let Ok(text) = std::str::from_utf8(line) {
+                                take(&Document::plain(&made, text));
+                            }
+                        }
+                        _ => {
+                            let record = Record::parse(line).ok();
+                            let paths = FieldPaths::default();
+                            if let Some(document) =
+                                record.and_then(|r| r.document(&paths, || made.clone()).ok())
+                            {
+                                take(&document);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn cards(
+    args: &Args,
+    formats: &[String],
+    flagged: &[Flagged],
+    count: usize,
+    inventory: &Inventory,
+) -> Result<ExitCode> {
+    let format = formats.first().context("--format is empty")?;
+    let made = flagged.len() * args.per_document;
+    for nth in 0..count {
+        let source = (nth < made).then(|| &flagged[nth / args.per_document.max(1)].source);
+        let nth = if source.is_some() { nth } else { nth - made };
+        let card = Card::draw(inventory, Request { format, nth, seed: args.seed, salt: 0, source });
+        anstream::println!("{}", card.to_json(inventory));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn summary(report: &serde_json::Value, out: &Path) {
+    let counts = &report["counts"];
+    anstream::println!(
+        "{} products accepted of {} attempts ({:.2} %), {} given up, {} words; outputs in {}",
+        counts["accepted"],
+        counts["attempts"],
+        report["pass_rate"].as_f64().unwrap_or(0.0) * 100.0,
+        counts["given_up"],
+        counts["words"],
+        out.display()
+    );
+    anstream::println!(
+        "distinct-4 {}  self-similarity {}  nearest pair {}",
+        report["diversity"]["distinct"][3],
+        report["diversity"]["self_similarity"],
+        report["diversity"]["nearest"]
+    );
+    if let Some(reasons) = counts["reasons"].as_object() {
+        for (reason, number) in reasons {
+            anstream::println!("  refused for {reason:<20} {number}");
+        }
+    }
+}
