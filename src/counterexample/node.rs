@@ -79,7 +79,7 @@ pub struct Voice {
 impl Voice {
     /// `it` tells of all in the third person; `I` is the artificial mind that speaks to the one
     /// who decides; `me` the same speaking to others; `you` the one who decides speaking to it;
-    /// `dear` the mind writing to the one it serves. A `w` behind sets the past tense.
+    /// `dear` the mind writing to the one it serves; `sheet` somebody speaking to the mind. A `w` behind sets the past tense.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let (who, past) = match name.strip_suffix('w') {
@@ -91,6 +91,7 @@ impl Voice {
             "I" => [1, 2, 3, 3, 3, 3],
             "me" => [1, 3, 3, 3, 3, 3],
             "dear" => [1, 3, 3, 2, 3, 3],
+            "sheet" => [2, 3, 3, 3, 3, 3],
             "you" => [2, 1, 3, 3, 3, 3],
             _ => return None,
         };
