@@ -30,6 +30,7 @@ pub fn tell(inventory: &Inventory, constitution: &Constitution, card: Card) -> P
     let mut teller = card.teller(inventory, "tell");
     teller.voice = document.voice;
     teller.names = document.names;
+    teller.introduces = document.format == "pretrain";
     let mut raw = String::new();
     let plan = teller.draw.below(document.plans.len());
     teller.write(&document.plans[plan], &mut raw);

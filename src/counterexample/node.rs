@@ -60,7 +60,13 @@ pub enum Form {
     PronounObject,
     PronounPossessive,
     Reflexive,
+    /// The first name; a pronoun where the voice speaks as or to the person.
     First,
+    FirstPossessive,
+    /// The first name in any voice: for greetings and labels.
+    Given,
+    /// The possessive that stands alone: `mine`.
+    Mine,
     Last,
     Full,
     Title,
@@ -127,6 +133,8 @@ pub enum Node {
     Number(i64, i64),
     /// A time of day.
     Clock,
+    /// The next entry of a log: later than the one before.
+    Tick,
     Voiced(Voice, Box<Node>),
     /// The role N stands for another one inside.
     As(Role, Box<Node>),
@@ -193,8 +201,10 @@ impl<'a> Linker<'a> {
             let parse = |text: &str| text.parse().map_err(|_| unknown());
             return Ok(Node::Number(parse(low)?, parse(high)?));
         }
-        if name == "clock" {
-            return Ok(Node::Clock);
+        match name {
+            "clock" => return Ok(Node::Clock),
+            "tick" => return Ok(Node::Tick),
+            _ => {}
         }
         if let Some(person) = person(name) {
             return Ok(person);
@@ -241,6 +251,9 @@ fn person(name: &str) -> Option<Node> {
         "p" => Form::PronounPossessive,
         "r" => Form::Reflexive,
         "first" => Form::First,
+        "firsts" => Form::FirstPossessive,
+        "given" => Form::Given,
+        "mine" => Form::Mine,
         "last" => Form::Last,
         "full" => Form::Full,
         "title" => Form::Title,

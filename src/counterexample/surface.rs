@@ -17,7 +17,7 @@ pub fn verbatim(raw: &str) -> String {
 #[must_use]
 pub fn tidy(raw: &str, curly: bool) -> String {
     let spaced = space(raw);
-    let article = articles(&spaced).replace("can not ", "cannot ");
+    let article = numerals(&articles(&spaced)).replace("can not ", "cannot ");
     let text = match article.strip_prefix(LOWER) {
         Some(text) => text.replace(CAPITAL, ""),
         None => capitals(&article),
@@ -127,6 +127,51 @@ fn vowel_sound(next: &str) -> bool {
         return word.starts_with(['A', 'E', 'F', 'H', 'I', 'L', 'M', 'N', 'O', 'R', 'S', 'X']);
     }
     lower.starts_with(['a', 'e', 'i', 'o', 'u'])
+}
+
+const SMALL: [&str; 13] = [
+    "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve",
+];
+
+/// Words after which a number is a label and stays in figures.
+const LABELLED: &[&str] = &[
+    "act", "box", "case", "cask", "chair", "channel", "chapter", "compartment", "cow", "day",
+    "district", "exercise", "gate", "hall", "item", "items", "line", "minus", "no", "number",
+    "office", "p", "page", "pen", "room", "round", "row", "rule", "run", "seam", "section",
+    "session", "stand", "step", "to", "ward", "and", "vault", "garden", "question", "under",
+];
+
+/// Small numbers in words, where they count something: `3 questions`, but `page 3` and `3 May`.
+fn numerals(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut before, mut at) = ("", 0);
+    for part in text.split_inclusive([' ', '\n']) {
+        at += part.len();
+        let word = part.trim_end_matches([' ', '\n']);
+        let bare = word.trim_start_matches(['"', '(', '*', '“']);
+        let small = bare.parse::<usize>().ok().filter(|n| (1..SMALL.len()).contains(n));
+        let rest = &text[at..];
+        let counts = part.ends_with(' ')
+            && rest.starts_with(|c: char| c.is_lowercase())
+            && !before.ends_with('\n')
+            && !before.is_empty()
+            && !LABELLED.contains(&label(before).as_str());
+        match small {
+            Some(n) if counts => {
+                out.push_str(&word[..word.len() - bare.len()]);
+                out.push_str(SMALL[n]);
+                out.push_str(&part[word.len()..]);
+            }
+            _ => out.push_str(part),
+        }
+        before = part;
+    }
+    out
+}
+
+fn label(word: &str) -> String {
+    word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase()
 }
 
 /// Capitals at the start of sentences, lines and after `^`.
