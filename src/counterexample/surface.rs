@@ -16,13 +16,26 @@ pub fn verbatim(raw: &str) -> String {
 /// Tidies composed text. `curly` sets typographic quotation marks and apostrophes.
 #[must_use]
 pub fn tidy(raw: &str, curly: bool) -> String {
-    let spaced = space(raw);
+    let spaced = space(&speech(&space(raw)));
     let article = numerals(&articles(&spaced)).replace("can not ", "cannot ");
     let text = match article.strip_prefix(LOWER) {
         Some(text) => text.replace(CAPITAL, ""),
         None => capitals(&article),
     };
     if curly { curl(&text) } else { text }
+}
+
+/// Speech that goes on after its full stop: `"Yes." it said` becomes `"Yes," it said`. Two
+/// speeches in a row stand in paragraphs of their own.
+fn speech(text: &str) -> String {
+    let mut out = text.replace(".\" \"", ".\"¶\"").replace("?\" \"", "?\"¶\"");
+    for tail in [" it told ", " it said", " it wrote", " said ", " she said", " he said"] {
+        let from = format!(".\"{tail}");
+        if out.contains(&from) {
+            out = out.replace(&from, &format!(",\"{tail}"));
+        }
+    }
+    out
 }
 
 /// One space between words, none before a stop, no doubled stops; breaks become line ends.
@@ -139,7 +152,7 @@ const LABELLED: &[&str] = &[
     "act", "box", "case", "cask", "chair", "channel", "chapter", "compartment", "cow", "day",
     "district", "exercise", "gate", "hall", "item", "items", "line", "minus", "no", "number",
     "office", "p", "page", "pen", "room", "round", "row", "rule", "run", "seam", "section",
-    "session", "stand", "step", "to", "ward", "and", "vault", "garden", "question", "under",
+    "session", "stand", "step", "ward", "vault", "garden", "question",
 ];
 
 /// Small numbers in words, where they count something: `3 questions`, but `page 3` and `3 May`.
@@ -203,6 +216,8 @@ fn capitals(text: &str) -> String {
                 due = due || !asks;
                 ended = false;
             }
+            // Speech after a colon is a sentence of its own.
+            '"' if out.ends_with(": ") => due = true,
             '"' | '\'' | '(' | ')' | '*' | '_' | '#' | '-' | '—' | '>' => {}
             _ => ended = false,
         }

@@ -285,7 +285,7 @@ impl<'a> Teller<'a> {
             out.push_str(&person.first);
         } else {
             self.introduced[at] = true;
-            if self.draw.chance(60) {
+            if short_job(&self.cast[at].job) && self.draw.chance(60) {
                 let job = self.cast[at].job.clone();
                 out.push_str(&format!("the {job} "));
             }
@@ -316,11 +316,11 @@ impl<'a> Teller<'a> {
         } else {
             let full = person.full();
             let job = person.job.clone();
-            match self.draw.below(4) {
+            match self.draw.below(if short_job(&job) { 4 } else { 2 }) {
                 0 => format!("{full}, the {job},"),
-                1 => format!("the {job}, {full},"),
-                2 => format!("the {job} {full}"),
-                _ => full,
+                1 => full,
+                2 => format!("the {job}, {full},"),
+                _ => format!("the {job} {full}"),
             }
         };
         out.push_str(&text);
@@ -328,6 +328,11 @@ impl<'a> Teller<'a> {
             out.push_str("'s");
         }
     }
+}
+
+/// Jobs of one or two words can stand before a name.
+fn short_job(job: &str) -> bool {
+    job.split(' ').count() <= 2
 }
 
 /// First and second person.
