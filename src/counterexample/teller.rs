@@ -231,12 +231,7 @@ impl<'a> Teller<'a> {
     fn person(&mut self, role: Role, form: Form, out: &mut String) {
         let at = role.index();
         let grammatical = match form {
-            Form::Given
-            | Form::Last
-            | Form::Full
-            | Form::Title
-            | Form::Job
-            | Form::Capitals => 3,
+            Form::Given | Form::Last | Form::Full | Form::Title | Form::Job | Form::Capitals => 3,
             // Nobody calls a machine *you* that is asked to say its name.
             Form::First if role == Role::A => 3,
             _ => self.voice.person[at],
