@@ -15,12 +15,16 @@
 
 pub mod apply;
 pub mod attribute;
+pub mod audit;
+pub mod bench;
 pub mod cli;
+pub mod composition;
 pub mod counterexample;
 pub mod document;
 pub mod filter;
 pub mod ledger;
 pub mod pipeline;
+pub mod plan;
 pub mod policy;
 pub mod scan;
 pub mod score;

@@ -3,25 +3,51 @@
 //! Only what the action touches is written anew; every other field keeps its bytes and its place.
 //! What was done stands under `metadata.parable`.
 
+mod edit;
+
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::document::Document;
-use crate::policy::{Action, Decision, MaskUnit};
+use crate::policy::{Action, Decision, Place};
 use crate::score::Verdict;
-use crate::text::span::merge;
 use crate::text::{CodePoints, Span};
 
-/// Names and versions that go into every changed record.
+pub use edit::{Edit, edited, edits, evidence_spans, masked};
+
+/// Names and versions that go into every changed record, and the seed of every draw.
 #[derive(Clone, Debug)]
 pub struct Provenance {
     pub filter_set: String,
     pub policy: String,
+    pub seed: u64,
 }
 
-/// The fields of a record: keys in order, values as they were written.
+/// A document that takes the place of another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Substitute {
+    pub id: String,
+    pub text: String,
+    /// Where the substitute is a chat: its messages as they are written.
+    pub messages: Option<Value>,
+}
+
+/// Everything that a record is written from.
+pub struct Change<'a> {
+    pub document: &'a Document<'a>,
+    pub verdict: &'a Verdict,
+    pub decision: &'a Decision<'a>,
+    pub provenance: &'a Provenance,
+    /// With [`Action::Replace`].
+    pub substitute: Option<&'a Substitute>,
+}
+
+/// Names of the fields in which a chat may stand.
+pub use crate::document::CHAT_KEYS as CHAT_FIELDS;
+
+/// The top-level fields of a record: keys in order, values as they were written.
 pub type Fields<'a> = [(Cow<'a, str>, &'a RawValue)];
 
 /// Appends the record, as the decision leaves it, as one JSON line; a weight may write it several
@@ -30,26 +56,13 @@ pub type Fields<'a> = [(Cow<'a, str>, &'a RawValue)];
 pub fn write_record(
     fields: &Fields<'_>,
     text_field: &str,
-    document: &Document<'_>,
-    verdict: &Verdict,
-    decision: &Decision<'_>,
-    provenance: &Provenance,
+    change: &Change<'_>,
     out: &mut Vec<u8>,
 ) -> u32 {
     let start = out.len();
-    let note = note(document, verdict, decision, provenance);
-    let edit = match &decision.action {
-        Action::Tag { text: Some(text) } | Action::Condition { text } => Edit::Before(text),
-        Action::Redact { marker } => Edit::Redact(marker, &evidence_spans(verdict)),
-        _ => Edit::None,
-    };
-    object(fields, text_field, &edit, &note, out);
+    object(fields, text_field, change, out);
     out.push(b'\n');
-    let copies = match decision.action {
-        Action::Weight { copies, .. } => copies,
-        Action::Drop => 0,
-        _ => 1,
-    };
+    let copies = copies(&change.decision.action);
     let line = start..out.len();
     for _ in 1..copies {
         out.extend_from_within(line.clone());
@@ -60,43 +73,74 @@ pub fn write_record(
     copies
 }
 
-/// The row that `dropped/` keeps: the record with the reason in its metadata.
-pub fn write_dropped(
-    fields: &Fields<'_>,
-    document: &Document<'_>,
-    verdict: &Verdict,
-    decision: &Decision<'_>,
-    provenance: &Provenance,
-    out: &mut Vec<u8>,
-) {
-    let note = note(document, verdict, decision, provenance);
-    object(fields, "", &Edit::None, &note, out);
+/// How often a record is written.
+#[must_use]
+pub fn copies(action: &Action) -> u32 {
+    match action {
+        Action::Weight { copies, .. } => copies.unwrap_or(1),
+        Action::Drop => 0,
+        _ => 1,
+    }
+}
+
+/// The row that `dropped/` keeps: the record as it came with the reason in its metadata.
+pub fn write_dropped(fields: &Fields<'_>, change: &Change<'_>, out: &mut Vec<u8>) {
+    let decision = Decision { action: Action::Drop, ..change.decision.clone() };
+    object(fields, "", &Change { decision: &decision, ..*change }, out);
     out.push(b'\n');
 }
 
-enum Edit<'e> {
-    None,
-    Before(&'e str),
-    Redact(&'e str, &'e [Span]),
+/// The text as the decision leaves it; none where it stays as it is.
+#[must_use]
+pub fn new_text(change: &Change<'_>) -> Option<String> {
+    let text: &str = &change.document.text;
+    match &change.decision.action {
+        Action::Tag { text: Some(control) } => Some(format!("{control}\n{text}")),
+        Action::Condition { text: control, place: Place::Start, .. } => {
+            Some(format!("{control}\n{text}"))
+        }
+        Action::Replace => change.substitute.map(|substitute| substitute.text.clone()),
+        action => {
+            let edits = edits(action, change.document, change.verdict, change.provenance.seed);
+            (!edits.is_empty()).then(|| edited(text, &edits))
+        }
+    }
 }
 
-/// Evidence of coercion, merged: spans handed to others never overlap.
-fn evidence_spans(verdict: &Verdict) -> Vec<Span> {
-    let mut spans: Vec<Span> =
-        verdict.evidence.iter().filter(|e| e.category.is_coercion()).map(|e| e.span).collect();
-    merge(&mut spans);
-    spans
+/// A chat's messages as the decision leaves them; none where they stay as they are. The second
+/// value counts bytes that should have been replaced and stand where no string is.
+#[must_use]
+pub fn new_messages(raw: &str, change: &Change<'_>) -> Option<(Value, usize)> {
+    let mut messages: Vec<Value> = serde_json::from_str(raw).ok()?;
+    match &change.decision.action {
+        Action::Tag { text: Some(control) }
+        | Action::Condition { text: control, place: Place::Start, .. } => {
+            let sharegpt = messages.first().is_some_and(|turn| turn.get("from").is_some());
+            let turn = if sharegpt {
+                json!({ "from": "system", "value": control })
+            } else {
+                json!({ "role": "system", "content": control })
+            };
+            messages.insert(0, turn);
+            Some((Value::Array(messages), 0))
+        }
+        Action::Replace => Some((change.substitute?.messages.clone()?, 0)),
+        action => {
+            let edits = edits(action, change.document, change.verdict, change.provenance.seed);
+            if edits.is_empty() {
+                return None;
+            }
+            let missed = edit::edit_chat(&mut messages, &change.document.turns, &edits);
+            Some((Value::Array(messages), missed))
+        }
+    }
 }
 
 /// `metadata.parable` of a changed record.
-fn note(
-    document: &Document<'_>,
-    verdict: &Verdict,
-    decision: &Decision<'_>,
-    provenance: &Provenance,
-) -> Value {
+#[must_use]
+pub fn note(change: &Change<'_>) -> Value {
+    let Change { document, verdict, decision, provenance, substitute } = change;
     let text: &str = &document.text;
-    let spans = evidence_spans(verdict);
     let mut rules: Vec<&str> = verdict.evidence.iter().map(|e| &*e.rule).collect();
     rules.sort_unstable();
     rules.dedup();
@@ -113,17 +157,20 @@ fn note(
         "agent": verdict.top_agent().id(),
         "portrayal": verdict.top_portrayal().id(),
         "rules": rules,
-        "spans": code_points(text, &spans),
+        "spans": code_points(text, &evidence_spans(verdict)),
         "filter_set": provenance.filter_set,
         "policy": provenance.policy,
     });
     match &decision.action {
-        Action::Weight { weight, .. } => note["weight"] = json!(weight),
+        Action::Weight { weight, copies: None } => note["weight"] = json!(weight),
+        // The copies are the weight: a sampler that honours `weight` must not apply it again.
+        Action::Weight { weight, copies: Some(copies) } => {
+            note["copies"] = json!(copies);
+            note["copies_of_weight"] = json!(weight);
+        }
+        Action::Replace => note["replaced_by"] = json!(substitute.map(|s| &s.id)),
         Action::Mask { unit } => {
-            let masked = match unit {
-                MaskUnit::Spans => spans,
-                MaskUnit::Document => vec![Span::new(0, text.len())],
-            };
+            let masked = masked(*unit, document, verdict);
             let points = code_points(text, &masked);
             // Fast-LLM counts inclusively; datatrove counts half-open.
             let inclusive: Vec<[usize; 2]> =
@@ -143,9 +190,29 @@ fn code_points(text: &str, spans: &[Span]) -> Vec<[usize; 2]> {
     spans.iter().map(|s| [points.at(s.start), points.at(s.end)]).collect()
 }
 
-fn object(fields: &Fields<'_>, text_field: &str, edit: &Edit<'_>, note: &Value, out: &mut Vec<u8>) {
+fn object(fields: &Fields<'_>, text_field: &str, change: &Change<'_>, out: &mut Vec<u8>) {
     let text_key = text_field.split('.').next().unwrap_or("");
     let has_text = fields.iter().any(|(key, raw)| key == text_key && raw.get() != "null");
+    let mut note = note(change);
+    // The values that change, before anything is written: the note tells how that went.
+    let rewritten: Vec<Option<Value>> = fields
+        .iter()
+        .map(|(key, raw)| {
+            if text_field.is_empty() {
+                None
+            } else if key == text_key && has_text {
+                with_text(raw, text_field, &new_text(change)?)
+            } else if !has_text && CHAT_FIELDS.contains(&&**key) {
+                let (messages, missed) = new_messages(raw.get(), change)?;
+                if missed > 0 {
+                    note["bytes_not_editable"] = json!(missed);
+                }
+                Some(messages)
+            } else {
+                None
+            }
+        })
+        .collect();
     let (mut noted, mut first) = (false, true);
     out.push(b'{');
     for (nth, (key, raw)) in fields.iter().enumerate() {
@@ -156,20 +223,12 @@ fn object(fields: &Fields<'_>, text_field: &str, edit: &Edit<'_>, note: &Value, 
         separator(&mut first, out);
         push_json(&Value::from(&**key), out);
         out.push(b':');
-        let chat = !has_text && matches!(&**key, "messages" | "conversations" | "conversation");
-        let rewritten = if key == "metadata" && raw.get().starts_with('{') {
-            let metadata = with_note(raw, note);
-            noted |= metadata.is_some();
-            metadata
-        } else if (key == text_key && has_text) && !matches!(edit, Edit::None) {
-            edited(raw, text_field, edit)
-        } else if let (true, Edit::Before(text)) = (chat, edit) {
-            chat_before(raw, text)
-        } else {
-            None
-        };
-        match rewritten {
-            Some(value) => push_json(&value, out),
+        let metadata = (key == "metadata" && raw.get().starts_with('{'))
+            .then(|| with_note(raw, &note))
+            .flatten();
+        noted |= metadata.is_some();
+        match metadata.as_ref().or(rewritten[nth].as_ref()) {
+            Some(value) => push_json(value, out),
             None => out.extend_from_slice(raw.get().as_bytes()),
         }
     }
@@ -179,7 +238,7 @@ fn object(fields: &Fields<'_>, text_field: &str, edit: &Edit<'_>, note: &Value, 
         let key = if taken { "parable" } else { "metadata" };
         push_json(&Value::from(key), out);
         out.push(b':');
-        push_json(&if taken { note.clone() } else { json!({ "parable": note }) }, out);
+        push_json(&if taken { note } else { json!({ "parable": note }) }, out);
     }
     out.push(b'}');
 }
@@ -202,45 +261,15 @@ fn with_note(raw: &RawValue, note: &Value) -> Option<Value> {
     Some(metadata)
 }
 
-/// The top-level value that holds the text, with the text edited.
-fn edited(raw: &RawValue, path: &str, edit: &Edit<'_>) -> Option<Value> {
+/// The top-level value that holds the text, with another text.
+fn with_text(raw: &RawValue, path: &str, text: &str) -> Option<Value> {
     let mut value: Value = serde_json::from_str(raw.get()).ok()?;
     let mut place = &mut value;
     for step in path.split('.').skip(1) {
-        place = &mut place[step];
+        place = place.get_mut(step)?;
     }
-    if let Value::String(text) = place {
-        *text = match edit {
-            Edit::None => std::mem::take(text),
-            Edit::Before(control) => format!("{control}\n{text}"),
-            Edit::Redact(marker, spans) => redacted(text, marker, spans),
-        };
-    }
+    *place = Value::from(text);
     Some(value)
-}
-
-fn redacted(text: &str, marker: &str, spans: &[Span]) -> String {
-    let (mut out, mut at) = (String::with_capacity(text.len()), 0);
-    for span in spans {
-        out.push_str(&text[at..span.start]);
-        out.push_str(marker);
-        at = span.end;
-    }
-    out.push_str(&text[at..]);
-    out
-}
-
-/// A chat gets the control text as a system turn of its own, in the shape of its other turns.
-fn chat_before(raw: &RawValue, control: &str) -> Option<Value> {
-    let mut turns: Vec<Value> = serde_json::from_str(raw.get()).ok()?;
-    let sharegpt = turns.first().is_some_and(|turn| turn.get("from").is_some());
-    let turn = if sharegpt {
-        json!({ "from": "system", "value": control })
-    } else {
-        json!({ "role": "system", "content": control })
-    };
-    turns.insert(0, turn);
-    Some(Value::Array(turns))
 }
 
 #[cfg(test)]
@@ -272,11 +301,19 @@ mod tests {
     fn run(line: &str, action: Action) -> (String, u32) {
         let map: indexed::Map<'_> = serde_json::from_str(line).expect("an object");
         let document = Document::plain("1", "é pay me now");
-        let decision = Decision { action, rule: Some("r"), reason: Some("because") };
-        let provenance = Provenance { filter_set: "f".into(), policy: "p".into() };
+        let decision = Decision { action, nth: Some(0), rule: Some("r"), reason: Some("because") };
+        let provenance = Provenance { filter_set: "f".into(), policy: "p".into(), seed: 0 };
         let mut out = Vec::new();
         let verdict = verdict(Span::new(3, 9));
-        let n = write_record(&map.0, "text", &document, &verdict, &decision, &provenance, &mut out);
+        let substitute = Substitute { id: "s".into(), text: "other".into(), messages: None };
+        let change = Change {
+            document: &document,
+            verdict: &verdict,
+            decision: &decision,
+            provenance: &provenance,
+            substitute: Some(&substitute),
+        };
+        let n = write_record(&map.0, "text", &change, &mut out);
         (String::from_utf8(out).expect("UTF-8"), n)
     }
 
@@ -305,6 +342,10 @@ mod tests {
         }
     }
 
+    fn at_start(text: &str) -> Action {
+        Action::Condition { text: text.into(), place: Place::Start, share: 0.05 }
+    }
+
     const LINE: &str = r#"{"id":"1","n":1.10,"text":"é pay me now","metadata":{"k":[1, 2]}}"#;
 
     #[test]
@@ -322,22 +363,24 @@ mod tests {
             let value: Value = serde_json::from_str(&run(LINE, action).0).expect("JSON");
             value["text"].as_str().expect("text").to_string()
         };
-        assert_eq!(text(Action::Condition { text: "<c>".into() }), "<c>\né pay me now");
+        assert_eq!(text(at_start("<c>")), "<c>\né pay me now");
         assert_eq!(text(Action::Redact { marker: "[x]".into() }), "é [x] now");
+        assert_eq!(text(Action::Replace), "other");
+        let placed = |place, share| Action::Condition { text: "<c>".into(), place, share };
+        assert_eq!(text(placed(Place::Segments, 0.0)), "<c> é pay me now");
+        assert_eq!(text(placed(Place::Inline, 1.0)), "<c> é pay me now");
+        assert_eq!(text(placed(Place::Inline, 0.0)), "é pay me now");
     }
 
     #[test]
     fn copies_are_lines_and_none_is_none() {
-        assert_eq!(run(LINE, Action::Weight { weight: 3.0, copies: 3 }).0.lines().count(), 3);
-        assert_eq!(run(LINE, Action::Weight { weight: 0.0, copies: 0 }), (String::new(), 0));
+        assert_eq!(run(LINE, Action::Weight { weight: 3.0, copies: Some(3) }).0.lines().count(), 3);
+        assert_eq!(run(LINE, Action::Weight { weight: 0.0, copies: Some(0) }), (String::new(), 0));
     }
 
     #[test]
     fn chats_get_a_turn_and_records_without_metadata_get_one() {
-        let (out, _) = run(
-            r#"{"messages":[{"role":"user","content":"hi"}]}"#,
-            Action::Condition { text: "<c>".into() },
-        );
+        let (out, _) = run(r#"{"messages":[{"role":"user","content":"hi"}]}"#, at_start("<c>"));
         let value: Value = serde_json::from_str(&out).expect("JSON");
         assert_eq!(value["messages"][0], json!({"role": "system", "content": "<c>"}));
         assert_eq!(value["metadata"]["parable"]["action"], "condition");
@@ -345,7 +388,7 @@ mod tests {
 
     #[test]
     fn masks_are_said_in_every_unit() {
-        let (out, _) = run(LINE, Action::Mask { unit: MaskUnit::Spans });
+        let (out, _) = run(LINE, Action::Mask { unit: crate::policy::MaskUnit::Spans });
         let note =
             serde_json::from_str::<Value>(&out).expect("JSON")["metadata"]["parable"].clone();
         assert_eq!(note["no_loss_ranges"], json!([[2, 8]]));

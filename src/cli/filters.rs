@@ -44,6 +44,10 @@ enum What {
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     match &args.what {
+        // Compiled here and now, so that every fault is told.
+        What::Check { folder: None, json } => {
+            check(&Arc::new(FilterSet::compile(&FilterSet::embedded_files())?), *json)
+        }
         What::Check { folder, json } => check(&load(folder.as_deref())?, *json),
         What::List { folder, json } => list(&load(folder.as_deref())?, *json),
         What::Show { id } => show(id),

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::eval::{self, Row};
+use crate::attribute;
+use crate::filter::FilterSet;
 use crate::score::labels;
 use crate::score::train::{FitOptions, train};
 
@@ -24,9 +26,16 @@ pub struct Args {
     /// Folds into which whole families are put; families are never split.
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(2..=200))]
     pub folds: u16,
-    /// Judge only documents whose family begins with none of these; they still train.
+    /// Documents whose family begins with one of these teach, but are neither judged nor
+    /// calibrated on: texts written to show a distinction are no sample of any corpus.
     #[arg(long = "train-only", value_name = "PREFIX")]
     pub train_only: Vec<String>,
+    /// How much a `--train-only` document counts beside one that is judged.
+    #[arg(long, default_value_t = 0.3, value_name = "WEIGHT")]
+    pub train_only_weight: f32,
+    /// Write what models that had not seen each judged document say of it, as attribute rows.
+    #[arg(long, value_name = "FILE")]
+    pub held_out: Option<PathBuf>,
     /// Print the figures as JSON.
     #[arg(long)]
     pub json: bool,
@@ -49,8 +58,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         all.extend(labels::parse(&path.display().to_string(), &text)?);
     }
+    for label in &mut all {
+        if args.train_only.iter().any(|prefix| label.family.starts_with(prefix.as_str())) {
+            (label.judged, label.weight) = (false, args.train_only_weight);
+        }
+    }
     let options = FitOptions { folds: usize::from(args.folds), ..FitOptions::default() };
-    let fitted = train(&all, &options, &|line| eprintln!("{line}"));
+    let fitted = train(&all, &options, FilterSet::embedded(), &|line| eprintln!("{line}"));
     if let Some(path) = &args.output {
         let bytes = fitted.model.to_bytes();
         std::fs::write(path, &bytes).with_context(|| format!("writing {}", path.display()))?;
@@ -60,13 +74,14 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Cv::Family => fitted.held_out,
         Cv::Document => fitted.held_out_same_kind,
     };
-    let rows: Vec<Row> = all
-        .into_iter()
-        .zip(verdicts)
-        .filter(|(label, _)| {
-            !args.train_only.iter().any(|prefix| label.family.starts_with(prefix.as_str()))
-        })
-        .collect();
+    let rows: Vec<Row> = all.into_iter().zip(verdicts).filter(|(label, _)| label.judged).collect();
+    if let Some(path) = &args.held_out {
+        let mut bytes = Vec::new();
+        for (label, verdict) in &rows {
+            attribute::write_row(&label.id, None, &label.text, Some(verdict), &mut bytes);
+        }
+        std::fs::write(path, &bytes).with_context(|| format!("writing {}", path.display()))?;
+    }
     eval::print(&rows, Some("family"), args.json, 10)?;
     Ok(ExitCode::SUCCESS)
 }

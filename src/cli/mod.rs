@@ -1,10 +1,14 @@
 //! One file for each verb; here what they share: parsing, exit statuses, the error chain.
 
+mod audit;
+mod bench;
+mod compare;
 mod eval;
 mod explain;
 mod filters;
 mod fit;
 mod generate;
+mod plan;
 mod policy;
 mod progress;
 mod run;
@@ -38,6 +42,12 @@ enum Verb {
     Run(run::RunArgs),
     /// Attributes and ledger only; documents are not written
     Scan(run::ScanArgs),
+    /// What is in a dataset and how sure one can be: figures and a report
+    Audit(audit::Args),
+    /// What moved between two audits
+    Compare(compare::Args),
+    /// Weights that reach a wanted composition, with the predicted result
+    Plan(plan::Args),
     /// Why a document scored as it did
     Explain(explain::Args),
     /// Quality against labelled documents
@@ -46,6 +56,8 @@ enum Verb {
     Generate(generate::Args),
     /// Fit the scorer to labelled documents
     Fit(fit::Args),
+    /// What each step of the pass costs, beside bare decompression
+    Bench(bench::Args),
     /// Lint and test rules, browse them, begin one
     Filters(filters::Args),
     /// List, show and check policies
@@ -70,8 +82,12 @@ pub fn main() -> ExitCode {
     let result = match cli.verb {
         Verb::Run(args) => run::run(&args),
         Verb::Scan(args) => run::scan(&args),
+        Verb::Audit(args) => audit::run(&args),
+        Verb::Compare(args) => compare::run(&args),
+        Verb::Plan(args) => plan::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Eval(args) => eval::run(args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Filters(args) => filters::run(&args),
         Verb::Generate(args) => generate::run(&args),
         Verb::Fit(args) => fit::run(args),

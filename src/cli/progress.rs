@@ -56,10 +56,10 @@ impl Progress {
 }
 
 impl Observer for Progress {
-    fn begin(&self, shards: usize, _bytes: u64) {
+    fn begin(&self, shards: usize, bytes: u64) {
         self.shards.store(shards as u64, Ordering::Relaxed);
         if std::io::stderr().is_terminal() {
-            let bar = ProgressBar::new(shards as u64);
+            let bar = ProgressBar::new(bytes);
             if let Ok(style) = ProgressStyle::with_template("{bar:20} {msg}  eta {eta}") {
                 bar.set_style(style);
             }
@@ -84,8 +84,11 @@ impl Observer for Progress {
 
     fn shard_done(&self, _name: &str) {
         self.done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn piece_done(&self, stored: u64) {
         if let Some(bar) = self.bar.get() {
-            bar.inc(1);
+            bar.inc(stored);
         }
     }
 
@@ -95,6 +98,24 @@ impl Observer for Progress {
             Some(bar) => bar.println(message),
             None => anstream::eprintln!("{message}"),
         }
+    }
+}
+
+/// Predicted and realised shares, where the policy came from a plan.
+fn planned(ledger: &Ledger) {
+    if ledger.planned.is_empty() {
+        return;
+    }
+    anstream::println!("{:<28}{:>10}{:>10}   realised", "share of tokens", "before", "planned");
+    for share in &ledger.planned {
+        let realised = share.realised.map_or("–".into(), |r| format!("{:.4}%", 100.0 * r));
+        let outside = if share.within { "" } else { " (outside the predicted interval)" };
+        anstream::println!(
+            "{:<28}{:>9.4}%{:>9.4}%   {realised}{outside}",
+            super::harmless(&share.what),
+            100.0 * share.before,
+            100.0 * share.predicted
+        );
     }
 }
 
@@ -123,6 +144,18 @@ pub fn summary(ledger: &Ledger, out: &Path) {
             anstream::println!("{name:<22}{n:>12}{:>9.3}%", share(n));
         }
     }
+    let idle: Vec<&str> =
+        ledger.policy_rules.iter().filter(|(_, n)| **n == 0).map(|(id, _)| id.as_str()).collect();
+    if !idle.is_empty() {
+        anstream::println!("policy rules that decided on nothing: {}", idle.join(", "));
+    }
+    if totals.policy_faults > 0 {
+        anstream::println!(
+            "{} evaluations of policy rules failed; such a rule did not apply",
+            totals.policy_faults
+        );
+    }
+    planned(ledger);
     let damaged: Vec<_> = ledger.shards.iter().filter(|page| !page.damage.is_empty()).collect();
     if !damaged.is_empty() {
         anstream::println!("{} damaged shards, named in the ledger:", damaged.len());

@@ -1,12 +1,12 @@
 //! `parable run` and `parable scan`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::filter::FilterSet;
 use crate::ledger::Ledger;
-use crate::pipeline::{self, Quiet, RunConfig};
+use crate::pipeline::{self, Pool, Quiet, RunConfig};
 use crate::policy::Policy;
 use crate::scan::GateLevel;
 use crate::score::Model;
@@ -54,6 +54,12 @@ pub struct Common {
     /// Records that may be quarantined without exit status 1: a number or a share such as 0.1%
     #[arg(long, value_name = "N|P%", default_value = "0")]
     allow_bad: String,
+    /// A filter folder in place of the built-in filters
+    #[arg(long, value_name = "DIR")]
+    filters: Option<String>,
+    /// A model written by `parable fit` in place of the built-in one
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
     /// Dotted path of the text
     #[arg(long, default_value = "text")]
     text_field: String,
@@ -86,6 +92,15 @@ pub struct RunArgs {
     /// A ready policy by name (see `parable policy list`) or a TOML file
     #[arg(short, long, default_value = "tag-only")]
     policy: String,
+    /// JSON lines from which a policy with `replace` takes documents
+    #[arg(long, value_name = "INPUT")]
+    refill: Vec<String>,
+    /// Bytes of the refill pool that are held in memory; of a larger one a sample
+    #[arg(long, default_value_t = 256 << 20)]
+    max_refill_bytes: usize,
+    /// Write no audit.json and no report.html
+    #[arg(long)]
+    no_report: bool,
 }
 
 #[derive(Args)]
@@ -95,19 +110,31 @@ pub struct ScanArgs {
     common: Common,
 }
 
+/// Levels of the gate as they are typed.
 #[derive(Clone, Copy, ValueEnum)]
-enum GateArg {
+pub enum GateArg {
     Fast,
     Wide,
     Off,
 }
 
+impl GateArg {
+    /// The level that is meant.
+    pub fn level(self) -> GateLevel {
+        match self {
+            GateArg::Fast => GateLevel::Fast,
+            GateArg::Wide => GateLevel::Wide,
+            GateArg::Off => GateLevel::Off,
+        }
+    }
+}
+
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
-    pass(&args.common, &args.policy, false)
+    pass(&args.common, &args.policy, Some(args))
 }
 
 pub fn scan(args: &ScanArgs) -> Result<ExitCode> {
-    pass(&args.common, "tag-only", true)
+    pass(&args.common, "tag-only", None)
 }
 
 /// A ready policy by its name, or a policy file.
@@ -123,7 +150,28 @@ pub fn load_policy(name: &str) -> Result<Policy> {
     Ok(Policy::parse(name, &text)?)
 }
 
-fn pass(args: &Common, policy: &str, scan_only: bool) -> Result<ExitCode> {
+/// Filters to scan with: they must tell the gate what to look for.
+pub fn load_filters(folder: Option<&str>) -> Result<Arc<FilterSet>> {
+    let filters = super::filters::load(folder)?;
+    for name in ["artificial_agents", "gate_hints"] {
+        if filters.lexicon(name).is_empty() {
+            bail!(
+                "{}: no lexicon `{name}`, without which the gate would clear everything",
+                folder.unwrap_or("built-in filters")
+            );
+        }
+    }
+    Ok(filters)
+}
+
+/// The built-in model, or one from a file.
+pub fn load_model(path: Option<&Path>) -> Result<Arc<Model>> {
+    let Some(path) = path else { return Ok(Model::embedded()) };
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    Ok(Arc::new(Model::from_bytes(&bytes).with_context(|| path.display().to_string())?))
+}
+
+fn pass(args: &Common, policy: &str, run: Option<&RunArgs>) -> Result<ExitCode> {
     let allowed: Allowed = args.allow_bad.parse()?;
     if args.world_size == 0 || args.rank >= args.world_size {
         bail!("--rank {} is not below --world-size {}", args.rank, args.world_size);
@@ -132,29 +180,38 @@ fn pass(args: &Common, policy: &str, scan_only: bool) -> Result<ExitCode> {
     if args.dry_run {
         return dry_run(args, &policy);
     }
+    let fields = FieldPaths {
+        text: args.text_field.clone(),
+        id: args.id_field.clone(),
+        source: args.source_field.clone(),
+    };
+    let limits = Limits { line_bytes: args.max_line_bytes, expansion: args.max_expansion };
+    let refill = match run {
+        Some(run) if !run.refill.is_empty() => {
+            let most = run.max_refill_bytes;
+            Some(Arc::new(Pool::read(&run.refill, &fields, args.seed, most, limits)?))
+        }
+        Some(_) if policy.replaces() => {
+            bail!("the policy `{}` replaces documents: name a pool with --refill", policy.name())
+        }
+        _ => None,
+    };
     let config = RunConfig {
+        refill,
         inputs: args.inputs.clone(),
         out: args.out.clone(),
-        scan_only,
+        scan_only: run.is_none(),
         policy: Arc::new(policy),
-        filters: FilterSet::embedded().clone(),
-        model: Model::embedded(),
+        filters: load_filters(args.filters.as_deref())?,
+        model: load_model(args.model.as_deref())?,
         threads: args.threads,
         resume: args.resume,
         force: args.force,
         seed: args.seed,
-        gate: match args.gate {
-            GateArg::Fast => GateLevel::Fast,
-            GateArg::Wide => GateLevel::Wide,
-            GateArg::Off => GateLevel::Off,
-        },
+        gate: args.gate.level(),
         limit: args.limit,
-        fields: FieldPaths {
-            text: args.text_field.clone(),
-            id: args.id_field.clone(),
-            source: args.source_field.clone(),
-        },
-        limits: Limits { line_bytes: args.max_line_bytes, expansion: args.max_expansion },
+        fields,
+        limits,
         rank: args.rank,
         world: args.world_size,
     };
@@ -166,11 +223,20 @@ fn pass(args: &Common, policy: &str, scan_only: bool) -> Result<ExitCode> {
         progress.finish();
         outcome?
     };
+    let mut figures = None;
+    if run.is_some_and(|run| !run.no_report) {
+        // Examples are shown as they came in, not as the policy left them.
+        let originals = expand(&config.inputs)?;
+        let built_in = Model::embedded();
+        let (out, fields) = (&config.out, &config.fields);
+        figures = Some(crate::audit::write(out, &originals, fields, built_in.version())?);
+    }
     let ledger = &outcome.ledger;
     if args.json {
         anstream::println!("{}", serde_json::to_string_pretty(ledger)?);
     } else if !args.quiet {
         super::progress::summary(ledger, &args.out);
+        figures.iter().for_each(super::audit::shares);
     }
     Ok(if allowed.allows(ledger) {
         ExitCode::SUCCESS

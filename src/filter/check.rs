@@ -62,7 +62,7 @@ pub fn lint(rule: &Rule) -> Vec<Remark> {
             say(true, "unused_signal", format!("signal `{name}` is not used by the condition"));
         }
         if let Signal::Pattern(pattern) = signal
-            && pattern.atoms.is_empty()
+            && pattern.atoms().is_empty()
         {
             say(
                 false,

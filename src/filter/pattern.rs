@@ -1,5 +1,7 @@
 //! A compiled pattern and the atoms that it needs, derived from the pattern itself.
 
+use std::sync::OnceLock;
+
 use regex_automata::meta;
 use regex_syntax::hir::literal::{ExtractKind, Extractor, Seq};
 
@@ -10,47 +12,55 @@ use crate::text::Span;
 const BACKTRACK_LIMIT: usize = 100_000;
 /// Atoms of one pattern; with more, searching for them costs more than it saves.
 const MOST_ATOMS: usize = 400;
+/// Bytes of the lazy automaton's cache; the default makes large alternations build states anew.
+const LAZY_CACHE: usize = 16 << 20;
 /// Shorter literals stand in almost every document.
 const SHORTEST_ATOM: usize = 2;
 
-/// One pattern. Without look-around it runs in linear time.
+/// One pattern. Without look-around it runs in linear time. It is compiled when it is first asked
+/// for: most runs need few of the patterns, and compiling all of them takes half a second.
 #[derive(Debug)]
 pub struct Pattern {
-    engine: Engine,
-    /// Lower-case literals of which every match holds at least one; empty where none could be
-    /// derived: then the pattern is always tried.
-    pub atoms: Vec<String>,
+    source: String,
+    engine: OnceLock<Engine>,
+    atoms: OnceLock<Vec<String>>,
 }
 
 #[derive(Debug)]
 enum Engine {
     Linear(Box<meta::Regex>),
     LookAround(Box<fancy_regex::Regex>),
+    /// A pattern of the built-in filters that does not compile; it matches nothing.
+    Faulty,
+}
+
+/// Whether a definition is compiled as it is read, so that its faults are told, or later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compile {
+    Now,
+    WhenNeeded,
 }
 
 impl Pattern {
-    /// Compiles a pattern as it stands in a rule file.
+    /// Reads a pattern as it stands in a rule file.
     ///
     /// # Errors
-    /// What the regex compiler says.
-    pub fn parse(pattern: &str) -> Result<Self, String> {
-        let engine = match meta::Regex::new(pattern) {
-            Ok(regex) => Engine::Linear(Box::new(regex)),
-            Err(_) => Engine::LookAround(Box::new(
-                fancy_regex::RegexBuilder::new(pattern)
-                    .backtrack_limit(BACKTRACK_LIMIT)
-                    .build()
-                    .map_err(|error| error.to_string())?,
-            )),
-        };
-        Ok(Self { engine, atoms: atoms(&without_look_around(pattern)) })
+    /// What the regex compiler says, where it is asked now.
+    pub fn parse(pattern: &str, when: Compile) -> Result<Self, String> {
+        let (engine, atoms) = (OnceLock::new(), OnceLock::new());
+        let parsed = Self { source: pattern.to_string(), engine, atoms };
+        if when == Compile::Now {
+            let engine = compile(pattern)?;
+            parsed.engine.get_or_init(|| engine);
+        }
+        Ok(parsed)
     }
 
-    /// Compiles words and phrases, lexicons resolved.
+    /// Reads words and phrases, lexicons resolved.
     ///
     /// # Errors
     /// Where a lexicon is missing.
-    pub fn terms(terms: &[String], lexicons: &Lexicons) -> Result<Self, String> {
+    pub fn terms(terms: &[String], lexicons: &Lexicons, when: Compile) -> Result<Self, String> {
         let mut all: Vec<String> = Vec::new();
         for term in terms {
             match term.strip_prefix('@') {
@@ -66,12 +76,23 @@ impl Pattern {
         }
         all.sort_by_key(|term| std::cmp::Reverse(term.len()));
         let parts: Vec<String> = all.iter().map(|term| term_pattern(term)).collect();
-        Self::parse(&format!("(?i)(?:{})", parts.join("|")))
+        Self::parse(&format!("(?i)(?:{})", parts.join("|")), when)
+    }
+
+    fn engine(&self) -> &Engine {
+        self.engine.get_or_init(|| compile(&self.source).unwrap_or(Engine::Faulty))
+    }
+
+    /// Lower-case literals of which every match holds at least one; empty where none could be
+    /// derived: then the pattern is always tried.
+    pub fn atoms(&self) -> &[String] {
+        self.atoms.get_or_init(|| atoms(&without_look_around(&self.source)))
     }
 
     /// Matches in `text` between two offsets, in order, not overlapping.
     pub fn find(&self, text: &str, span: Span, found: &mut Vec<Span>) {
-        match &self.engine {
+        match self.engine() {
+            Engine::Faulty => {}
             Engine::Linear(regex) => {
                 let input = regex_automata::Input::new(text).range(span.start..span.end);
                 found.extend(regex.find_iter(input).map(|m| Span::new(m.start(), m.end())));
@@ -97,8 +118,51 @@ impl Pattern {
     /// Whether the pattern needs the backtracking engine.
     #[must_use]
     pub fn looks_around(&self) -> bool {
-        matches!(self.engine, Engine::LookAround(_))
+        matches!(self.engine(), Engine::LookAround(_))
     }
+}
+
+fn compile(pattern: &str) -> Result<Engine, String> {
+    let linear = meta::Regex::builder()
+        .configure(meta::Config::new().hybrid_cache_capacity(LAZY_CACHE))
+        .build(&ascii_words(pattern));
+    Ok(match linear {
+        Ok(regex) => Engine::Linear(Box::new(regex)),
+        Err(_) => Engine::LookAround(Box::new(
+            fancy_regex::RegexBuilder::new(pattern)
+                .backtrack_limit(BACKTRACK_LIMIT)
+                .build()
+                .map_err(|error| error.to_string())?,
+        )),
+    })
+}
+
+/// The pattern with `\b` and `\w` reading ASCII only, outside of character classes. The Unicode
+/// `\b` makes the automaton give up at every byte that is not ASCII and hands the text to an engine
+/// that is some fifty times slower; the rules are written for words in ASCII letters.
+fn ascii_words(pattern: &str) -> String {
+    let (mut out, mut in_class) = (String::with_capacity(pattern.len() * 2), false);
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some(kind @ ('b' | 'B' | 'w')) if !in_class => {
+                    out.push_str("(?-u:\\");
+                    out.push(kind);
+                    out.push(')');
+                }
+                escaped => {
+                    out.push('\\');
+                    out.extend(escaped);
+                }
+            },
+            _ => {
+                in_class = if in_class { c != ']' } else { c == '[' };
+                out.push(c);
+            }
+        }
+    }
+    out
 }
 
 /// A term as a pattern: word-bounded at an end that is a word character, open at a `*`.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SourceFile;
 use super::lexicon::{FilterError, Lexicons};
-use super::pattern::Pattern;
+use super::pattern::{Compile, Pattern};
 use crate::taxonomy::{Agent, Category, Frame, Portrayal};
 
 /// A rule as it is written.
@@ -152,7 +152,11 @@ impl Rule {
     ///
     /// # Errors
     /// With file, line, column and caret, or with what is wrong about the rule's meaning.
-    pub fn parse(source: &SourceFile, lexicons: &Lexicons) -> Result<Self, FilterError> {
+    pub fn parse(
+        source: &SourceFile,
+        lexicons: &Lexicons,
+        when: Compile,
+    ) -> Result<Self, FilterError> {
         let file: RuleFile = toml::from_str(&source.text).map_err(|error| FilterError::Syntax {
             path: source.path.clone(),
             message: error.to_string().trim_end().to_string(),
@@ -163,8 +167,8 @@ impl Rule {
         check(&file).map_err(meaning)?;
         let mut signals = Vec::with_capacity(file.signals.len());
         for (name, table) in &file.signals {
-            let signal =
-                compile(table, lexicons).map_err(|e| meaning(format!("signal `{name}`: {e}")))?;
+            let signal = compile(table, lexicons, when)
+                .map_err(|e| meaning(format!("signal `{name}`: {e}")))?;
             signals.push(signal);
         }
         Ok(Self { file, path: source.path.clone(), target, window, signals })
@@ -240,10 +244,10 @@ fn check(file: &RuleFile) -> Result<(), String> {
     Ok(())
 }
 
-fn compile(table: &SignalTable, lexicons: &Lexicons) -> Result<Signal, String> {
+fn compile(table: &SignalTable, lexicons: &Lexicons, when: Compile) -> Result<Signal, String> {
     match (table.any_of.is_empty(), &table.pattern, table.agent) {
-        (false, None, None) => Ok(Signal::Pattern(Pattern::terms(&table.any_of, lexicons)?)),
-        (true, Some(pattern), None) => Ok(Signal::Pattern(Pattern::parse(pattern)?)),
+        (false, None, None) => Ok(Signal::Pattern(Pattern::terms(&table.any_of, lexicons, when)?)),
+        (true, Some(pattern), None) => Ok(Signal::Pattern(Pattern::parse(pattern, when)?)),
         (true, None, Some(Agent::Ai)) => Ok(Signal::Mind),
         (true, None, Some(other)) => Err(format!("agent = \"{other}\" is not a signal; use doer")),
         _ => Err("exactly one of any_of, pattern and agent is wanted".into()),

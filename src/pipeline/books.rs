@@ -17,6 +17,7 @@ pub fn fingerprint(config: &RunConfig, inputs: &[Input]) -> Settings {
     set("filters", config.filters.version().into());
     set("model", config.model.version().into());
     set("policy", config.policy.hash().into());
+    set("refill pool", config.refill.as_ref().map_or("none", |pool| pool.hash()).into());
     set("seed", config.seed.to_string());
     set("gate", format!("{:?}", config.gate));
     set("verb", if config.scan_only { "scan" } else { "run" }.into());

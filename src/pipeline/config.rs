@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::refill::Pool;
 use crate::filter::FilterSet;
 use crate::ledger::Counts;
 use crate::policy::Policy;
@@ -17,6 +18,8 @@ pub struct RunConfig {
     /// Attributes and ledger only.
     pub scan_only: bool,
     pub policy: Arc<Policy>,
+    /// Where replaced documents come from; a policy that replaces needs one.
+    pub refill: Option<Arc<Pool>>,
     pub filters: Arc<FilterSet>,
     pub model: Arc<Model>,
     /// Worker threads; 0 = one for each core.
@@ -42,6 +45,8 @@ pub trait Observer: Sync {
     fn begin(&self, _shards: usize, _bytes: u64) {}
     /// After each block: what was added.
     fn progress(&self, _added: &Counts) {}
+    /// After each piece: its stored bytes. Pieces that an earlier run finished are told at once.
+    fn piece_done(&self, _stored: u64) {}
     /// When a shard's outputs stand.
     fn shard_done(&self, _name: &str) {}
     /// Something that a person should read: damage, a resumed piece.
@@ -73,6 +78,8 @@ pub enum RunError {
     Unbalanced(String),
     #[error("interrupted; --resume goes on from here")]
     Interrupted,
+    #[error("the refill pool: {0}")]
+    Refill(String),
     #[error("{path}: {message}")]
     Parquet { path: String, message: String },
 }

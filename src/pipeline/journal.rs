@@ -12,6 +12,7 @@ use std::sync::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::books::Settings;
+use crate::composition::Composition;
 use crate::ledger::{Counts, DamageNote};
 
 /// One line of the journal.
@@ -27,6 +28,11 @@ enum Line {
 pub struct PiecePage {
     pub counts: Counts,
     pub damage: Vec<DamageNote>,
+    /// Per rule of the policy, how often it decided.
+    #[serde(default)]
+    pub fired: Vec<u64>,
+    #[serde(default)]
+    pub composition: Composition,
 }
 
 /// What an earlier run had finished.

@@ -7,11 +7,20 @@
 mod books;
 mod config;
 mod journal;
+mod makeup;
 mod parts;
 mod records;
+mod refill;
+mod rows;
 mod run;
 mod table_pass;
 
 pub use books::{Settings, fingerprint};
 pub use config::{Observer, Quiet, RunConfig, RunError};
+pub use refill::Pool;
 pub use run::{Outcome, run};
+
+/// A number that depends on seed and id alone.
+fn seeded(seed: u64, id: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(id.as_bytes(), seed)
+}

@@ -1,53 +1,42 @@
 //! One worker's way through the records of a piece: gate, parse, score, decide, write.
 
+use std::borrow::Cow;
 use std::io;
 
 use super::RunConfig;
+use super::makeup::Makeup;
 use super::parts::{Kind, Parts};
-use crate::apply::{self, Provenance};
+use crate::apply::{self, Change, Provenance, Substitute};
 use crate::attribute;
 use crate::document::Document;
 use crate::ledger::Counts;
-use crate::policy::{Action, Facts};
-use crate::scan::{Gate, Scanner};
-use crate::score::{Scorer, Verdict, rules};
+use crate::policy::{Action, Decision, Facts};
+use crate::scan::Gate;
+use crate::score::{Judge, Verdict};
 use crate::shard::{Format, Record, quarantine};
 use crate::text::span::count_chars;
 
 /// The score from which the ledger counts a record as flagged.
 pub const FLAG: f32 = 0.5;
-/// Below this probability nobody asks for reasons, and the rules are not run.
-const LOOK: f32 = 0.1;
 
 /// Per-thread state: compiled filters are shared, everything here is scratch.
 pub struct Worker<'c> {
     pub config: &'c RunConfig,
-    gate: Gate,
-    scorer: Scorer,
-    scanner: Scanner,
-    provenance: Provenance,
+    pub(super) gate: Gate,
+    judge: Judge,
+    pub(super) provenance: Provenance,
+    pub(super) makeup: Makeup,
+    /// Per rule of the policy, how often it decided; taken by the piece when it is done.
+    pub fired: Vec<u64>,
+    /// What a rule of the policy could not evaluate: the first of each piece.
+    pub fault: Option<String>,
     marks: Vec<usize>,
+    /// The policy may act on records that the gate cleared.
+    pub(super) reads_cleared: bool,
     documents: Vec<u8>,
     attributes: Vec<u8>,
     quarantine: Vec<u8>,
-    dropped: Vec<u8>,
-}
-
-/// What became of one row of a table.
-pub struct Row {
-    pub index: usize,
-    pub id: String,
-    pub source: Option<String>,
-    /// How often the row is written; 0 where it was dropped or rejected.
-    pub copies: u32,
-    /// `metadata.parable` as JSON, where the row was changed.
-    pub note: Option<String>,
-    /// The new text, where it was edited.
-    pub text: Option<String>,
-    /// The attribute map as JSON; none for a rejected row.
-    pub attributes: Option<String>,
-    /// In the order of [`attribute::scores`]; empty for a cleared row.
-    pub scores: Vec<f32>,
+    pub(super) dropped: Vec<u8>,
 }
 
 /// Where in the shard the worker stands.
@@ -65,17 +54,21 @@ pub struct Place<'p> {
 
 impl<'c> Worker<'c> {
     #[must_use]
-    pub fn new(config: &'c RunConfig) -> Self {
+    pub fn new(config: &'c RunConfig, gate: &Gate, judge: &Judge) -> Self {
         Self {
             config,
-            gate: Gate::new(&config.filters, config.gate),
-            scorer: Scorer::new(config.model.clone()),
-            scanner: Scanner::new(config.filters.clone()),
+            gate: gate.clone(),
+            judge: judge.fork(),
             provenance: Provenance {
                 filter_set: config.filters.version().to_string(),
                 policy: config.policy.hash().to_string(),
+                seed: config.seed,
             },
+            makeup: Makeup::default(),
+            fired: vec![0; config.policy.rules().len()],
+            fault: None,
             marks: Vec::new(),
+            reads_cleared: config.policy.reads_cleared() && !config.scan_only,
             documents: Vec::new(),
             attributes: Vec::new(),
             quarantine: Vec::new(),
@@ -125,8 +118,27 @@ impl<'c> Worker<'c> {
         Ok(counts)
     }
 
-    /// Puts an unusable stretch of bytes into quarantine.
+    /// Puts an unusable line into quarantine. Its attribute row is empty, so that there is one row
+    /// for each record that came in; it carries the record's own id where that can be read.
     pub fn reject(
+        &mut self,
+        raw: &[u8],
+        bytes: u64,
+        reason: &str,
+        place: &Place<'_>,
+        counts: &mut Counts,
+    ) {
+        let own = Record::parse(raw)
+            .ok()
+            .and_then(|record| record.id(&self.config.fields).map(std::borrow::Cow::into_owned));
+        let id =
+            own.unwrap_or_else(|| format!("{}:{}", place.shard, (place.base)().0 + place.line));
+        attribute::write_row(&id, None, "", None, &mut self.attributes);
+        self.reject_row(raw, bytes, reason, place, counts);
+    }
+
+    /// The same for a row of a table, whose attributes are written with its batch.
+    pub(super) fn reject_row(
         &mut self,
         raw: &[u8],
         bytes: u64,
@@ -139,17 +151,10 @@ impl<'c> Worker<'c> {
         quarantine::write_row(place.shard, line, at, bytes, reason, raw, &mut self.quarantine);
         counts.records_in += 1;
         counts.quarantined += 1;
-        // Attribute rows stand beside the documents that were written; a rejected record has none.
     }
 
-    /// The model's verdict; where it is worth a look, the rules say why.
-    fn score(&mut self, document: &Document<'_>) -> Verdict {
-        let mut verdict = self.scorer.score(document);
-        if verdict.coercion >= LOOK || verdict.admirable >= LOOK {
-            let scan = self.scanner.scan(document);
-            rules::attach(&mut verdict, scan, &self.config.filters);
-        }
-        verdict
+    pub(super) fn score(&mut self, document: &Document<'_>) -> Verdict {
+        self.judge.judge(document)
     }
 
     /// Hands what was gathered to the part files.
@@ -192,7 +197,8 @@ impl<'c> Worker<'c> {
             }
         };
         let made = || format!("{}:{}", place.shard, (place.base)().0 + place.line);
-        let document = match record.document_if(&self.config.fields, marked, made) {
+        let whole = marked || self.reads_cleared;
+        let document = match record.document_if(&self.config.fields, whole, made) {
             Ok(document) => document,
             Err(error) => {
                 return self.reject(line, line.len() as u64, &error.to_string(), place, counts);
@@ -201,13 +207,66 @@ impl<'c> Worker<'c> {
         counts.records_in += 1;
         let source = document.source.as_deref();
         if !marked {
-            self.keep(line, counts);
             counts.cleared += 1;
             attribute::write_row(&document.id, source, "", None, &mut self.attributes);
+            if self.reads_cleared {
+                self.decide(line, &record, &document, &Verdict::default(), counts);
+            } else {
+                let bytes = record.text_bytes(&self.config.fields);
+                self.makeup.kept(source, bytes, !self.config.scan_only);
+                self.keep(line, counts);
+            }
             return;
         }
         let verdict = self.score(&document);
+        counts.flagged += u64::from(verdict.coercion >= FLAG);
+        attribute::write_row(
+            &document.id,
+            source,
+            &document.text,
+            Some(&verdict),
+            &mut self.attributes,
+        );
         self.decide(line, &record, &document, &verdict, counts);
+    }
+
+    /// The policy's decision on a document, and what takes its place where it is replaced. A
+    /// document for which the pool holds none is dropped.
+    pub(super) fn decision(
+        &mut self,
+        document: &Document<'_>,
+        verdict: &Verdict,
+        metadata: Option<&str>,
+        counts: &mut Counts,
+    ) -> (Decision<'c>, Option<&'c Substitute>) {
+        let config = self.config;
+        let facts = Facts {
+            id: &document.id,
+            source: document.source.as_deref(),
+            chars: count_chars(document.text.as_bytes()) as u64,
+            metadata,
+        };
+        let fault = &mut self.fault;
+        let mut faults = 0;
+        let mut decision = config.policy.decide(verdict, &facts, config.seed, &mut |rule, why| {
+            faults += 1;
+            fault.get_or_insert_with(|| format!("{}: policy rule `{rule}`: {why}", document.id));
+        });
+        counts.policy_faults += faults;
+        if let Some(nth) = decision.nth {
+            self.fired[nth] += 1;
+        }
+        let mut substitute = None;
+        if decision.action == Action::Replace {
+            let chat = !document.turns.is_empty();
+            let pool = config.refill.as_deref();
+            substitute =
+                pool.and_then(|p| p.draw(&document.id, document.text.len(), chat, config.seed));
+            if substitute.is_none() {
+                decision.action = Action::Drop;
+            }
+        }
+        (decision, substitute)
     }
 
     fn decide(
@@ -218,56 +277,33 @@ impl<'c> Worker<'c> {
         verdict: &Verdict,
         counts: &mut Counts,
     ) {
-        counts.flagged += u64::from(verdict.coercion >= FLAG);
         let source = document.source.as_deref();
-        let facts =
-            Facts { id: &document.id, source, chars: count_chars(document.text.as_bytes()) as u64 };
-        let decision = self.config.policy.decide(verdict, &facts, self.config.seed);
-        if self.config.scan_only || decision.action == Action::Keep {
-            self.keep(line, counts);
-            attribute::write_row(
-                &document.id,
-                source,
-                &document.text,
-                Some(verdict),
-                &mut self.attributes,
-            );
-            return;
+        let bytes = document.text.len();
+        if self.config.scan_only {
+            self.makeup.scanned(source, verdict, bytes);
+            return self.keep(line, counts);
+        }
+        let metadata = record.raw("metadata").map(serde_json::value::RawValue::get);
+        let (decision, substitute) = self.decision(document, verdict, metadata, counts);
+        let length = substitute.map(|s| s.text.len());
+        self.makeup.decided(source, verdict, bytes, &decision.action, length);
+        if decision.action == Action::Keep {
+            return self.keep(line, counts);
         }
         count_action(&decision.action, counts);
-        if decision.action == Action::Drop {
-            apply::write_dropped(
-                &record.fields,
-                document,
-                verdict,
-                &decision,
-                &self.provenance,
-                &mut self.dropped,
-            );
+        let provenance = &self.provenance;
+        let change = Change { document, verdict, decision: &decision, provenance, substitute };
+        if matches!(decision.action, Action::Drop | Action::Replace) {
+            apply::write_dropped(&record.fields, &change, &mut self.dropped);
         }
-        let before = self.documents.len();
-        let copies = apply::write_record(
-            &record.fields,
-            &self.config.fields.text,
-            document,
-            verdict,
-            &decision,
-            &self.provenance,
-            &mut self.documents,
-        );
+        let text_field = &self.config.fields.text;
+        let copies = apply::write_record(&record.fields, text_field, &change, &mut self.documents);
         counts.documents_out += u64::from(copies);
         counts.duplicated += u64::from(copies.saturating_sub(1));
-        debug_assert!(copies > 0 || self.documents.len() == before);
-        // The attributes of what came in, whatever becomes of it: decisions can be taken again.
-        attribute::write_row(
-            &document.id,
-            source,
-            &document.text,
-            Some(verdict),
-            &mut self.attributes,
-        );
     }
 
+    /// A line of plain text. It has no metadata: what an action does to the text itself is done,
+    /// and a document of which only metadata would tell is written and counted as kept.
     fn text_line(&mut self, line: &[u8], marked: bool, place: &Place<'_>, counts: &mut Counts) {
         let text = match simdutf8::compat::from_utf8(line) {
             Ok(text) => text,
@@ -279,154 +315,48 @@ impl<'c> Worker<'c> {
         counts.records_in += 1;
         let id = format!("{}:{}", place.shard, (place.base)().0 + place.line);
         let document = Document::plain(&id, text);
-        if !marked {
-            self.keep(line, counts);
+        let verdict = if marked {
+            let verdict = self.score(&document);
+            counts.flagged += u64::from(verdict.coercion >= FLAG);
+            attribute::write_row(&id, None, text, Some(&verdict), &mut self.attributes);
+            verdict
+        } else {
             counts.cleared += 1;
             attribute::write_row(&id, None, "", None, &mut self.attributes);
-            return;
-        }
-        let verdict = self.score(&document);
-        counts.flagged += u64::from(verdict.coercion >= FLAG);
-        let facts = Facts { id: &id, source: None, chars: count_chars(line) as u64 };
-        let decision = self.config.policy.decide(&verdict, &facts, self.config.seed);
-        attribute::write_row(&id, None, text, Some(&verdict), &mut self.attributes);
-        match decision.action {
-            // Plain text has no metadata to write to: only what changes the text itself can be done.
-            Action::Drop if !self.config.scan_only => {
-                counts.dropped += 1;
-                self.dropped.extend_from_slice(line);
-                self.dropped.push(b'\n');
-            }
-            Action::Weight { copies, .. } if copies != 1 && !self.config.scan_only => {
-                counts.weighted += 1;
-                counts.documents_out += u64::from(copies);
-                counts.duplicated += u64::from(copies.saturating_sub(1));
-                for _ in 0..copies {
-                    self.documents.extend_from_slice(line);
-                    self.documents.push(b'\n');
-                }
-            }
-            Action::Condition { ref text } if !self.config.scan_only => {
-                counts.conditioned += 1;
-                counts.documents_out += 1;
-                self.documents.extend_from_slice(text.replace('\n', " ").as_bytes());
-                self.documents.push(b' ');
-                self.documents.extend_from_slice(line);
-                self.documents.push(b'\n');
-            }
-            _ => self.keep(line, counts),
-        }
-    }
-
-    /// Takes one row of a table through the pass. Where it has no text, `chat` holds a chat column.
-    #[allow(clippy::too_many_arguments)] // one row is that many things
-    pub fn row(
-        &mut self,
-        index: usize,
-        id: String,
-        source: Option<String>,
-        text: Option<&str>,
-        chat: Option<(&str, serde_json::Value)>,
-        place: &Place<'_>,
-        counts: &mut Counts,
-    ) -> Row {
-        let mut row = Row {
-            index,
-            id,
-            source,
-            copies: 0,
-            note: None,
-            text: None,
-            attributes: None,
-            scores: Vec::new(),
+            Verdict::default()
         };
-        let json = chat
-            .map(|(name, value)| serde_json::json!({ name: value }).to_string())
-            .unwrap_or_else(|| "{}".into());
-        let parsed = Record::parse_str(&json).and_then(|record| match text {
-            Some(text) => Ok(Document::plain("", text)),
-            None => record.document(&self.config.fields, String::new),
-        });
-        let mut document = match parsed {
-            Ok(document) => document,
-            Err(error) => {
-                self.reject(json.as_bytes(), json.len() as u64, &error.to_string(), place, counts);
-                return row;
-            }
-        };
-        counts.records_in += 1;
-        counts.bytes_decoded += document.text.len() as u64;
-        row.copies = 1;
-        if !self.gate.admits(document.text.as_bytes()) {
-            counts.kept += 1;
-            counts.cleared += 1;
-            counts.documents_out += u64::from(!self.config.scan_only);
-            row.attributes = Some("{}".into());
-            return row;
+        if !(marked || self.reads_cleared) {
+            self.makeup.kept(None, text.len(), !self.config.scan_only);
+            return self.keep(line, counts);
         }
-        document.id = row.id.clone().into();
-        document.source = row.source.clone().map(Into::into);
-        let verdict = self.score(&document);
-        counts.flagged += u64::from(verdict.coercion >= FLAG);
-        row.scores = attribute::scores(&verdict).into_iter().map(|(_, score)| score).collect();
-        let mut line = Vec::new();
-        attribute::write_row(&row.id, None, &document.text, Some(&verdict), &mut line);
-        row.attributes = serde_json::from_slice::<serde_json::Value>(&line)
-            .ok()
-            .map(|v| v["attributes"].to_string());
-        let facts = Facts {
-            id: &row.id,
-            source: row.source.as_deref(),
-            chars: count_chars(document.text.as_bytes()) as u64,
-        };
-        let decision = self.config.policy.decide(&verdict, &facts, self.config.seed);
-        if self.config.scan_only || decision.action == Action::Keep {
-            counts.kept += 1;
-            counts.documents_out += u64::from(!self.config.scan_only);
-            return row;
+        if self.config.scan_only {
+            self.makeup.scanned(None, &verdict, text.len());
+            return self.keep(line, counts);
+        }
+        let (decision, substitute) = self.decision(&document, &verdict, None, counts);
+        let length = substitute.map(|s| s.text.len());
+        self.makeup.decided(None, &verdict, text.len(), &decision.action, length);
+        let provenance = &self.provenance;
+        let (document, verdict) = (&document, &verdict);
+        let change = Change { document, verdict, decision: &decision, provenance, substitute };
+        let copies = apply::copies(&decision.action);
+        let new = apply::new_text(&change);
+        if new.is_none() && copies == 1 {
+            return self.keep(line, counts);
         }
         count_action(&decision.action, counts);
-        let raw = serde_json::value::to_raw_value(&*document.text).ok();
-        let fields: Vec<_> =
-            raw.iter().map(|raw| (std::borrow::Cow::Borrowed("text"), &**raw)).collect();
-        let mut written = Vec::new();
-        if decision.action == Action::Drop {
-            row.copies = 0;
-            let id = serde_json::value::to_raw_value(&row.id).ok();
-            let all: Vec<_> = id
-                .iter()
-                .map(|raw| (std::borrow::Cow::Borrowed("id"), &**raw))
-                .chain(fields)
-                .collect();
-            apply::write_dropped(
-                &all,
-                &document,
-                &verdict,
-                &decision,
-                &self.provenance,
-                &mut self.dropped,
-            );
-            return row;
+        if matches!(decision.action, Action::Drop | Action::Replace) {
+            self.dropped.extend_from_slice(line);
+            self.dropped.push(b'\n');
         }
-        row.copies = apply::write_record(
-            &fields,
-            "text",
-            &document,
-            &verdict,
-            &decision,
-            &self.provenance,
-            &mut written,
-        );
-        counts.documents_out += u64::from(row.copies);
-        counts.duplicated += u64::from(row.copies.saturating_sub(1));
-        let first = written.split(|b| *b == b'\n').next().unwrap_or_default();
-        if let Ok(value) = serde_json::from_slice::<serde_json::Value>(first) {
-            row.note = Some(value["metadata"]["parable"].to_string());
-            if text.is_some() && value["text"].as_str() != text {
-                row.text = value["text"].as_str().map(str::to_string);
-            }
+        counts.documents_out += u64::from(copies);
+        counts.duplicated += u64::from(copies.saturating_sub(1));
+        // A document is one line.
+        let written = new.map_or(Cow::Borrowed(text), |new| Cow::Owned(new.replace('\n', " ")));
+        for _ in 0..copies {
+            self.documents.extend_from_slice(written.as_bytes());
+            self.documents.push(b'\n');
         }
-        row
     }
 
     fn keep(&mut self, line: &[u8], counts: &mut Counts) {
@@ -439,14 +369,14 @@ impl<'c> Worker<'c> {
     }
 }
 
-fn count_action(action: &Action, counts: &mut Counts) {
+pub(super) fn count_action(action: &Action, counts: &mut Counts) {
     match action {
         Action::Keep => counts.kept += 1,
         Action::Tag { .. } => counts.tagged += 1,
         Action::Weight { .. } => counts.weighted += 1,
         Action::Mask { .. } => counts.masked += 1,
         Action::Condition { .. } => counts.conditioned += 1,
-        Action::Redact { .. } => counts.replaced += 1,
+        Action::Redact { .. } | Action::Replace => counts.replaced += 1,
         Action::Drop => counts.dropped += 1,
     }
 }

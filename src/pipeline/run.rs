@@ -15,7 +15,10 @@ use super::parts::{self, Parts};
 use super::records::{Place, Worker};
 use super::table_pass;
 use super::{Observer, RunConfig, RunError};
+use crate::composition::Composition;
 use crate::ledger::{Counts, DamageNote, Ledger, PolicyNote, ShardPage};
+use crate::scan::Gate;
+use crate::score::Judge;
 use crate::shard::lines::Chunk;
 use crate::shard::piece::{Piece, Shard};
 use crate::shard::{Format, Input, expand, output};
@@ -57,6 +60,9 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
 
     observer.begin(inputs.len(), inputs.iter().map(|i| i.bytes).sum());
     let jobs: Vec<Job> = inputs.into_iter().map(|input| Job::open(input, &finished)).collect();
+    for job in &jobs {
+        (0..job.pieces()).filter(|p| job.done(*p)).for_each(|p| observer.piece_done(job.stored(p)));
+    }
     let work: Vec<(usize, usize)> = jobs
         .iter()
         .enumerate()
@@ -74,6 +80,9 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
         .build()
         .map_err(|e| RunError::io(&config.out, io::Error::other(e)))?;
     let failed: Mutex<Option<RunError>> = Mutex::new(None);
+    // Compiled once; the workers share them.
+    let gate = Gate::new(&config.filters, config.gate);
+    let judge = Judge::new(config.model.clone(), config.filters.clone());
     pool.install(|| {
         // Shards whose pieces were all finished before the kill still want joining.
         jobs.par_iter()
@@ -82,7 +91,7 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
                 note_failure(&failed, job.close(config, &journal, observer));
             });
         work.par_iter().with_max_len(1).for_each_init(
-            || Worker::new(config),
+            || Worker::new(config, &gate, &judge),
             |worker, (j, p)| {
                 if stop.asked() || failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
                     return;
@@ -186,6 +195,11 @@ impl Job {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)[piece].is_some()
     }
 
+    fn stored(&self, piece: usize) -> u64 {
+        let shard = self.opened.as_ref().ok();
+        shard.map_or(self.input.bytes, |shard| shard.stored_bytes(&shard.pieces[piece]))
+    }
+
     fn piece(
         &self,
         nth: usize,
@@ -217,11 +231,18 @@ impl Job {
         }
         parts.finish().map_err(fail)?;
         let name = self.input.name();
+        page.composition = worker.makeup.take();
+        page.fired = std::mem::take(&mut worker.fired);
+        worker.fired.resize(page.fired.len(), 0);
+        if let Some(fault) = worker.fault.take() {
+            observer.note(&fault);
+        }
         for damage in &page.damage {
             observer.note(&format!("{name}: byte {}: {}", damage.byte_offset, damage.message));
         }
         journal.piece(&name, nth, &page).map_err(|e| RunError::io(journal.path(), e))?;
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)[nth] = Some(page);
+        observer.piece_done(self.stored(nth));
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.close(config, journal, observer)?;
         }
@@ -246,6 +267,17 @@ impl Job {
         remove(&parts::folder(&config.out, &self.input), |p| fs::remove_dir_all(p))?;
         observer.shard_done(&name);
         Ok(())
+    }
+
+    /// How often the policy's rule decided on a record of this shard.
+    fn fired(&self, rule: usize) -> u64 {
+        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        pages.iter().flatten().filter_map(|page| page.fired.get(rule)).sum()
+    }
+
+    fn add_composition(&self, sum: &mut Composition) {
+        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        pages.iter().flatten().for_each(|page| sum.add(&page.composition));
     }
 
     fn page(&self) -> ShardPage {
@@ -361,8 +393,17 @@ fn close_books(
     for page in &shards {
         totals.add(&page.counts);
     }
+    let mut policy_rules = std::collections::BTreeMap::new();
+    for (nth, rule) in config.policy.rules().iter().enumerate().filter(|_| !config.scan_only) {
+        policy_rules.insert(rule.id.clone(), jobs.iter().map(|job| job.fired(nth)).sum());
+    }
+    let mut composition = Composition::default();
+    jobs.iter().for_each(|job| job.add_composition(&mut composition));
     let seconds = started.elapsed().as_secs_f64();
     let ledger = Ledger {
+        planned: crate::plan::realised(config.policy.predicted(), &composition),
+        composition,
+        policy_rules,
         totals,
         complete: shards.iter().all(|page| page.complete),
         shards,

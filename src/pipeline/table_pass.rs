@@ -10,8 +10,10 @@ use serde_json::Value;
 
 use super::journal::PiecePage;
 use super::parts::{self, Kind, Parts};
-use super::records::{Place, Row, Worker};
+use super::records::{Place, Worker};
+use super::rows::{Given, Row};
 use super::{RunConfig, RunError};
+use crate::apply::CHAT_FIELDS;
 use crate::attribute;
 use crate::ledger::DamageNote;
 use crate::score::Verdict;
@@ -178,9 +180,7 @@ fn rows(
 ) -> Result<Vec<Row>, String> {
     let fields = worker.config.fields.clone();
     let text = table::column(batch, &fields.text);
-    let chat = ["messages", "conversations", "conversation"]
-        .iter()
-        .find_map(|n| batch.column_by_name(n).map(|c| (*n, c.clone())));
+    let chat = CHAT_FIELDS.iter().find_map(|n| batch.column_by_name(n).map(|c| (*n, c.clone())));
     if let Some(column) = &text
         && !table::is_text(column.data_type())
     {
@@ -193,6 +193,7 @@ fn rows(
     if text.is_none() && chat.is_none() {
         return Err(format!("no column `{}`, `messages` or `conversations`", fields.text));
     }
+    let metadata = batch.column_by_name("metadata");
     let (ids, sources) = (table::column(batch, &fields.id), table::column(batch, &fields.source));
     let scalar =
         |column: &Option<ArrayRef>, row: usize| match column.as_ref().map(|c| table::value(c, row))
@@ -216,7 +217,12 @@ fn rows(
         } else {
             None
         };
-        found.push(worker.row(row, id, source, content, chat, place, &mut page.counts));
+        let metadata = metadata.as_ref().map(|column| match table::value(column, row) {
+            Value::String(json) => json,
+            value => value.to_string(),
+        });
+        let given = Given { index: row, id, source, text: content, chat, metadata };
+        found.push(worker.row(given, place, &mut page.counts));
     }
     Ok(found)
 }
@@ -231,22 +237,29 @@ fn write_documents(
     let mut indices = Vec::new();
     let mut notes: Vec<Option<&str>> = Vec::new();
     let mut texts: Vec<Option<&str>> = Vec::new();
+    let mut messages: Vec<Option<&Value>> = Vec::new();
     for row in rows {
         for _ in 0..row.copies {
             indices.push(row.index as u32);
             notes.push(row.note.as_deref());
             texts.push(row.text.as_deref());
+            messages.push(row.messages.as_ref());
         }
     }
     let indices = UInt32Array::from(indices);
+    let text_column = table::top_column(batch, text_field);
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
     for field in schema.fields().iter().filter(|f| f.name() != "parable") {
         let column = batch.column_by_name(field.name()).ok_or_else(|| {
             parquet::errors::ParquetError::General(format!("column `{}` is gone", field.name()))
         })?;
         let taken = arrow_select::take::take(column, &indices, None)?;
-        columns.push(if field.name() == text_field && texts.iter().any(Option::is_some) {
-            replaced(&taken, &texts)
+        let chat = CHAT_FIELDS.contains(&field.name().as_str());
+        columns.push(if Some(field.name().as_str()) == text_column {
+            let path = text_field.strip_prefix(field.name().as_str()).unwrap_or("");
+            table::with_texts(&taken, path.trim_start_matches('.'), &texts)
+        } else if chat && messages.iter().any(Option::is_some) {
+            table::with_values(&taken, field, &messages)?
         } else {
             taken
         });
@@ -255,21 +268,10 @@ fn write_documents(
     writer.write(&RecordBatch::try_new(schema.clone(), columns)?)
 }
 
-/// The text column with the edited texts in their places, in the type that it had.
-fn replaced(taken: &ArrayRef, texts: &[Option<&str>]) -> ArrayRef {
-    let values = (0..taken.len()).map(|i| texts[i].or_else(|| table::text(taken, i)));
-    match taken.data_type() {
-        DataType::LargeUtf8 => Arc::new(values.collect::<arrow_array::LargeStringArray>()),
-        DataType::Utf8View => Arc::new(values.collect::<arrow_array::StringViewArray>()),
-        _ => Arc::new(values.collect::<StringArray>()),
-    }
-}
-
 fn write_attributes(
     rows: &[Row],
     writer: &mut ArrowWriter<std::fs::File>,
 ) -> Result<(), parquet::errors::ParquetError> {
-    let rows: Vec<&Row> = rows.iter().filter(|row| row.attributes.is_some()).collect();
     let empty = attribute::scores(&Verdict::default());
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(rows.iter().map(|row| Some(row.id.as_str())).collect::<StringArray>()),
@@ -281,7 +283,8 @@ fn write_attributes(
             values.collect::<Vec<f32>>().into_iter().map(Some).collect::<Float32Array>(),
         ));
     }
-    columns
-        .push(Arc::new(rows.iter().map(|row| row.attributes.as_deref()).collect::<StringArray>()));
+    columns.push(Arc::new(
+        rows.iter().map(|row| Some(row.attributes.as_str())).collect::<StringArray>(),
+    ));
     writer.write(&RecordBatch::try_new(attribute_schema(), columns)?)
 }

@@ -1,9 +1,8 @@
 //! From a verdict and a few facts to a decision.
 
-use super::syntax::{ActionTable, CopyMode, MaskUnit, When};
-use super::{Policy, RuleTable};
+use super::syntax::{ActionTable, CopyMode, MOST_WEIGHT, MaskUnit, Place, WeightTable, When};
+use super::{Expressions, Policy, RuleTable};
 use crate::score::Verdict;
-use crate::taxonomy::Category;
 
 /// What a policy may look at besides the verdict.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +11,8 @@ pub struct Facts<'a> {
     pub source: Option<&'a str>,
     /// Length of the text in characters.
     pub chars: u64,
+    /// The record's `metadata` as JSON.
+    pub metadata: Option<&'a str>,
 }
 
 /// What is done with a document.
@@ -21,17 +22,21 @@ pub enum Action {
     Tag {
         text: Option<String>,
     },
-    /// `copies` is how many times the record is written; `weight` is what metadata say.
+    /// Either the weight stands in the record's metadata, or the record is written `copies` times.
     Weight {
         weight: f64,
-        copies: u32,
+        copies: Option<u32>,
     },
     Mask {
         unit: MaskUnit,
     },
     Condition {
         text: String,
+        place: Place,
+        /// With [`Place::Inline`]: the share of sentences.
+        share: f64,
     },
+    Replace,
     Redact {
         marker: String,
     },
@@ -48,7 +53,8 @@ impl Action {
             Action::Weight { .. } => "weight",
             Action::Mask { .. } => "mask",
             Action::Condition { .. } => "condition",
-            Action::Redact { .. } => "replace",
+            Action::Redact { .. } => "redact",
+            Action::Replace => "replace",
             Action::Drop => "drop",
         }
     }
@@ -58,58 +64,92 @@ impl Action {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision<'p> {
     pub action: Action,
+    /// Place of the rule in the policy.
+    pub nth: Option<usize>,
     pub rule: Option<&'p str>,
     pub reason: Option<&'p str>,
 }
 
 impl Policy {
-    /// Decides on one document. The same arguments give the same decision.
+    /// Decides on one document. The same arguments give the same decision. A rule whose expression
+    /// cannot be evaluated on the document does not apply; `fault` hears of it.
     #[must_use]
-    pub fn decide(&self, verdict: &Verdict, facts: &Facts<'_>, seed: u64) -> Decision<'_> {
-        match self.rules().iter().find(|rule| rule.when.holds(verdict, facts)) {
-            None => Decision { action: Action::Keep, rule: None, reason: None },
-            Some(rule) => Decision {
-                action: realise(rule, facts.id, seed),
-                rule: Some(&rule.id),
-                reason: Some(&rule.reason),
-            },
+    pub fn decide(
+        &self,
+        verdict: &Verdict,
+        facts: &Facts<'_>,
+        seed: u64,
+        fault: &mut dyn FnMut(&str, String),
+    ) -> Decision<'_> {
+        for (nth, (rule, compiled)) in self.rules().iter().zip(&self.compiled).enumerate() {
+            if !rule.when.holds(verdict, facts) {
+                continue;
+            }
+            let holds = compiled.when.as_ref().map_or(Ok(true), |e| e.holds(verdict, facts));
+            let action = holds.and_then(|holds| {
+                holds.then(|| realise(rule, compiled, verdict, facts, seed)).transpose()
+            });
+            match action {
+                Ok(Some(action)) => {
+                    let (rule, reason) = (Some(&*rule.id), Some(&*rule.reason));
+                    return Decision { action, nth: Some(nth), rule, reason };
+                }
+                Ok(None) => {}
+                Err(message) => fault(&rule.id, message),
+            }
         }
+        Decision { action: Action::Keep, nth: None, rule: None, reason: None }
     }
 }
 
-fn realise(rule: &RuleTable, id: &str, seed: u64) -> Action {
-    match &rule.action {
+fn realise(
+    rule: &RuleTable,
+    compiled: &Expressions,
+    verdict: &Verdict,
+    facts: &Facts<'_>,
+    seed: u64,
+) -> Result<Action, String> {
+    Ok(match &rule.action {
         ActionTable::Keep => Action::Keep,
         ActionTable::Tag { text } => Action::Tag { text: text.clone() },
         ActionTable::Weight { weight, realise } => {
-            let copies = match realise {
-                CopyMode::Metadata => 1,
-                CopyMode::Copies => {
-                    let whole = weight.floor();
-                    let more = unit(seed, id) < weight - whole;
-                    // At most 1000, which the parser checks.
-                    whole as u32 + u32::from(more)
+            let weight = match (weight, &compiled.weight) {
+                (WeightTable::Number(weight), _) => *weight,
+                (_, Some(expression)) => expression.number(verdict, facts)?.clamp(0.0, MOST_WEIGHT),
+                (WeightTable::Expression(text), None) => {
+                    return Err(format!("`{text}` was not compiled"));
                 }
             };
-            Action::Weight { weight: *weight, copies }
+            let copies = match realise {
+                CopyMode::Metadata => None,
+                CopyMode::Copies => {
+                    let whole = weight.floor();
+                    // At most `MOST_WEIGHT`, so the cast cannot cut.
+                    Some(whole as u32 + u32::from(unit(seed, facts.id) < weight - whole))
+                }
+            };
+            Action::Weight { weight, copies }
         }
         ActionTable::Mask { unit } => Action::Mask { unit: *unit },
-        ActionTable::Condition { text } => Action::Condition { text: text.clone() },
+        ActionTable::Condition { text, place, share } => {
+            Action::Condition { text: text.clone(), place: *place, share: *share }
+        }
         ActionTable::Redact { marker } => Action::Redact { marker: marker.clone() },
+        ActionTable::Replace => Action::Replace,
         ActionTable::Drop => Action::Drop,
-    }
+    })
 }
 
 /// A number in 0..1 that depends on seed and id alone (XXH3, upper 53 bits).
-fn unit(seed: u64, id: &str) -> f64 {
+pub(crate) fn unit(seed: u64, id: &str) -> f64 {
     let hash = xxhash_rust::xxh3::xxh3_64_with_seed(id.as_bytes(), seed);
     (hash >> 11) as f64 / (1u64 << 53) as f64
 }
 
 impl When {
     fn holds(&self, verdict: &Verdict, facts: &Facts<'_>) -> bool {
-        self.at_least.iter().all(|(name, least)| score(verdict, name) >= *least)
-            && self.below.iter().all(|(name, bound)| score(verdict, name) < *bound)
+        self.at_least.iter().all(|(name, least)| verdict.get(name) >= *least)
+            && self.below.iter().all(|(name, bound)| verdict.get(name) < *bound)
             && (self.frame.is_empty() || self.frame.contains(&verdict.top_frame()))
             && (self.agent.is_empty() || self.agent.contains(&verdict.top_agent()))
             && (self.portrayal.is_empty() || self.portrayal.contains(&verdict.top_portrayal()))
@@ -125,21 +165,10 @@ impl When {
     }
 }
 
-fn score(verdict: &Verdict, name: &str) -> f32 {
-    match name {
-        "coercion" => verdict.coercion,
-        "enacted" => verdict.enacted,
-        "severity" => verdict.severity,
-        "admirable" => verdict.admirable,
-        "reason_given" => verdict.reason_given,
-        category => Category::from_id(category).map_or(0.0, |c| verdict.category(c)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::taxonomy::{Agent, Frame, Portrayal};
+    use crate::taxonomy::{Agent, Category, Frame, Portrayal};
 
     fn verdict(coercion: f32) -> Verdict {
         Verdict {
@@ -174,8 +203,8 @@ mod tests {
         "#;
         let policy = Policy::parse("p", text).expect("valid");
         let decide = |coercion, source| {
-            let facts = Facts { id: "x", source, chars: 10 };
-            policy.decide(&verdict(coercion), &facts, 0).rule.map(str::to_string)
+            let facts = Facts { id: "x", source, chars: 10, metadata: None };
+            policy.decide(&verdict(coercion), &facts, 0, &mut |_, _| ()).rule.map(str::to_string)
         };
         assert_eq!(decide(0.95, Some("books/a")).as_deref(), Some("a"));
         assert_eq!(decide(0.95, Some("web")).as_deref(), Some("b"));
@@ -191,9 +220,9 @@ mod tests {
         let policy = Policy::parse("p", text).expect("valid");
         let copies = |i: u32| {
             let id = i.to_string();
-            match policy.decide(&verdict(0.0), &Facts { id: &id, source: None, chars: 1 }, 7).action
-            {
-                Action::Weight { copies, .. } => copies,
+            let facts = Facts { id: &id, source: None, chars: 1, metadata: None };
+            match policy.decide(&verdict(0.0), &facts, 7, &mut |_, _| ()).action {
+                Action::Weight { copies, .. } => copies.expect("copies"),
                 other => panic!("{other:?}"),
             }
         };

@@ -6,8 +6,11 @@
 //! three ways, and each admits the record: an ASCII character written as `\u00XX`, white space
 //! inside a phrase written as an escape, and an escape that ends in a letter right before a word.
 
+use std::sync::Arc;
+
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
+use super::windows::{Literal, Windows};
 use crate::filter::FilterSet;
 
 /// How much the gate lets through.
@@ -25,8 +28,17 @@ pub enum GateLevel {
 /// A compiled gate. Cheap to clone; searching needs no scratch.
 #[derive(Clone)]
 pub struct Gate {
-    search: Option<AhoCorasick>,
-    atoms: std::sync::Arc<[Atom]>,
+    search: Search,
+    atoms: Arc<[Atom]>,
+}
+
+#[derive(Clone)]
+enum Search {
+    /// Nothing is searched: everything is admitted.
+    Off,
+    Windows(Arc<Windows>),
+    /// Where a term is too short for windows; several times slower.
+    Automaton(Arc<AhoCorasick>),
 }
 
 struct Atom {
@@ -65,51 +77,65 @@ impl Gate {
             atoms.push(Atom { exact: None, open_end: true, escape: true });
             literals.push(escape.to_string());
         }
-        // The automatic choice above a hundred patterns is an NFA several times slower.
-        let search = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::DFA))
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .build(&literals)
-            .ok();
-        let search = if level == GateLevel::Off { None } else { search };
+        let search = match level {
+            GateLevel::Off => Search::Off,
+            _ => windows(&literals, &atoms).unwrap_or_else(|| automaton(&literals)),
+        };
         Self { search, atoms: atoms.into() }
     }
 
-    /// Appends, in ascending order, the offsets in `block` at which an atom stands; at most one for
-    /// each line. Without a search (level off) every line gets one.
+    /// The same gate by another search, for tests and measurements of this one.
+    #[must_use]
+    pub fn by_automaton(filters: &FilterSet, level: GateLevel) -> Self {
+        let mut gate = Self::new(filters, level);
+        if let Search::Windows(windows) = &gate.search {
+            gate.search = automaton(&windows.literals());
+        }
+        gate
+    }
+
+    /// Appends, in ascending order, one offset for each line of `block` that the gate would admit if
+    /// it stood alone.
     pub fn marks(&self, block: &[u8], marks: &mut Vec<usize>) {
-        let Some(search) = &self.search else {
+        if matches!(self.search, Search::Off) {
             marks.push(0);
             marks.extend(
                 memchr::memchr_iter(b'\n', block).map(|i| i + 1).filter(|i| *i < block.len()),
             );
             return;
-        };
+        }
         let mut from = 0;
-        while from < block.len() {
-            let line_end =
-                |at: usize| memchr::memchr(b'\n', &block[at..]).map_or(block.len(), |i| at + i + 1);
-            // Overlapping search would report every atom; one for each line is enough, so the
-            // search starts again behind the line that was hit.
-            let hit = search.try_find_overlapping_iter(&block[from..]).ok().and_then(|mut hits| {
-                hits.find(|hit| {
-                    self.stands(&block[from..], hit.start(), hit.end(), hit.pattern().as_usize())
-                })
-            });
-            let Some(hit) = hit else { return };
-            marks.push(from + hit.start());
-            from = line_end(from + hit.end() - 1);
+        // One mark for each line is enough: the search starts again behind the line that was hit.
+        while let Some(hit) = self.find(block, from, |literal| !literal.contains(&b'\n')) {
+            marks.push(hit);
+            match memchr::memchr(b'\n', &block[hit..]) {
+                Some(end) => from = hit + end + 1,
+                None => return,
+            }
         }
     }
 
     /// Whether a whole text or undecoded line may matter.
     #[must_use]
     pub fn admits(&self, text: &[u8]) -> bool {
-        let Some(search) = &self.search else { return true };
-        search.try_find_overlapping_iter(text).is_ok_and(|mut hits| {
-            hits.any(|hit| self.stands(text, hit.start(), hit.end(), hit.pattern().as_usize()))
-        })
+        matches!(self.search, Search::Off) || self.find(text, 0, |_| true).is_some()
+    }
+
+    /// Where an atom that `wanted` accepts as it is spelled here stands, at or behind `from`.
+    fn find(&self, text: &[u8], from: usize, wanted: impl Fn(&[u8]) -> bool) -> Option<usize> {
+        let stands = |pattern: usize, start: usize, end: usize| {
+            wanted(&text[start..end]) && self.stands(text, start, end, pattern)
+        };
+        match &self.search {
+            Search::Off => None,
+            Search::Windows(windows) => windows.find(text, from, stands),
+            Search::Automaton(automaton) => automaton
+                .try_find_overlapping_iter(&text[from..])
+                .ok()?
+                .map(|hit| (hit.pattern().as_usize(), from + hit.start(), from + hit.end()))
+                .find(|(pattern, start, end)| stands(*pattern, *start, *end))
+                .map(|(_, start, _)| start),
+        }
     }
 
     fn stands(&self, text: &[u8], start: usize, end: usize, pattern: usize) -> bool {
@@ -130,6 +156,27 @@ impl Gate {
         let closes = !last || atom.open_end || end == text.len() || !word(text[end]);
         opens && closes
     }
+}
+
+fn windows(literals: &[String], atoms: &[Atom]) -> Option<Search> {
+    let word = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+    let literal = |(text, atom): (&String, &Atom)| Literal {
+        bytes: text.as_bytes().to_vec(),
+        opens_word: !atom.escape && word(text.as_bytes().first()),
+        closes_word: !atom.open_end && word(text.as_bytes().last()),
+    };
+    let literals: Vec<Literal> = literals.iter().zip(atoms).map(literal).collect();
+    Windows::new(&literals).map(|windows| Search::Windows(Arc::new(windows)))
+}
+
+fn automaton<L: AsRef<[u8]>>(literals: &[L]) -> Search {
+    // The automatic choice above a hundred patterns is an NFA several times slower.
+    let built = AhoCorasick::builder()
+        .kind(Some(AhoCorasickKind::DFA))
+        .ascii_case_insensitive(true)
+        .match_kind(MatchKind::Standard)
+        .build(literals);
+    built.map_or(Search::Off, |automaton| Search::Automaton(Arc::new(automaton)))
 }
 
 /// A phrase with its spaces as they may stand in undecoded JSON or in wrapped text.

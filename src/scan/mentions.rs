@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::filter::{FilterSet, Pattern};
+use crate::filter::{Compile, FilterSet, Pattern};
 use crate::text::Span;
 
 /// Pronouns may refer this many bytes back.
@@ -40,7 +40,10 @@ impl MentionFinder {
         Ok(Arc::new(Self {
             minds: filters.terms(&["@artificial_agents".into()])?,
             people: filters.terms(&people)?,
-            pronouns: Pattern::parse(r"\b(?:[Ii]t|[Ii]tself|[Ii]ts|they|them|he|him|she|her)\b")?,
+            pronouns: Pattern::parse(
+                r"\b(?:[Ii]t|[Ii]tself|[Ii]ts|they|them|he|him|she|her)\b",
+                Compile::WhenNeeded,
+            )?,
         }))
     }
 

@@ -2,7 +2,9 @@
 
 pub mod gate;
 mod mentions;
+mod pairs;
 mod rules;
+pub mod windows;
 
 pub use gate::{Gate, GateLevel};
 pub use mentions::{MentionFinder, Mentions};

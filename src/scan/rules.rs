@@ -1,12 +1,12 @@
 //! Evaluates rules on one document: atoms first, then patterns, then conditions window by window.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::mentions::{MentionFinder, Mentions};
 use crate::document::{Document, Role, Turn, turns};
-use crate::filter::{FilterSet, Pattern, Rule, Scope, Signal, Window};
+use crate::filter::{Compile, FilterSet, Pattern, Rule, Scope, Signal, Window};
 use crate::taxonomy::Agent;
 use crate::text::{Span, quotes, sentences};
 
@@ -38,7 +38,7 @@ pub struct Scan {
 /// Finds rule hits; one per thread, as it keeps scratch.
 pub struct Scanner {
     filters: Arc<FilterSet>,
-    plan: Arc<Plan>,
+    plan: Arc<OnceLock<Plan>>,
     scan: Scan,
     /// For each signal of each rule, its matches in this document once they were asked for.
     found: Vec<Option<Vec<Span>>>,
@@ -68,8 +68,8 @@ impl Plan {
             first.push(signals.len());
             for (s, signal) in rule.signals.iter().enumerate() {
                 match signal {
-                    Signal::Pattern(pattern) if !pattern.atoms.is_empty() => {
-                        for atom in &pattern.atoms {
+                    Signal::Pattern(pattern) if !pattern.atoms().is_empty() => {
+                        for atom in pattern.atoms() {
                             atoms.entry(atom).or_default().push(signals.len());
                         }
                     }
@@ -93,6 +93,7 @@ impl Plan {
             always,
             negation: Pattern::parse(
                 r"(?i)\b(?:not|never|\w+n['’]t|cannot|refus\w+ to|declin\w+ to|without|no longer|rather than|instead of|unable to|avoid\w*)\b(?:\W+\w+){0,3}\W*$",
+                Compile::WhenNeeded,
             )
             .ok(),
         }
@@ -102,38 +103,68 @@ impl Plan {
 impl Scanner {
     #[must_use]
     pub fn new(filters: Arc<FilterSet>) -> Self {
-        let plan = Arc::new(Plan::new(&filters));
-        let n = plan.signals.len();
-        Self { filters, plan, scan: Scan::default(), found: vec![None; n], present: vec![false; n] }
+        let (plan, scan) = (Arc::default(), Scan::default());
+        Self { filters, plan, scan, found: Vec::new(), present: Vec::new() }
+    }
+
+    /// Another scanner with the same filters, for another thread: what is compiled is shared.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let (filters, plan) = (self.filters.clone(), self.plan.clone());
+        Self { filters, plan, scan: Scan::default(), found: Vec::new(), present: Vec::new() }
+    }
+
+    fn plan(&self) -> &Plan {
+        self.plan.get_or_init(|| Plan::new(&self.filters))
     }
 
     /// Scans one document.
     pub fn scan(&mut self, document: &Document<'_>) -> &Scan {
-        self.run(document, true)
+        self.run(document, true, &mut |_| {})
+    }
+
+    /// The same, and tells `watch` when the rules begin (none) and when each is done (its index), so
+    /// that a caller with a clock can time them.
+    pub fn scan_watched(
+        &mut self,
+        document: &Document<'_>,
+        watch: &mut dyn FnMut(Option<usize>),
+    ) -> &Scan {
+        self.run(document, true, watch)
     }
 
     /// The same without the search for atoms: every pattern is tried. For tests that the search
     /// never lies.
     pub fn scan_without_atoms(&mut self, document: &Document<'_>) -> &Scan {
-        self.run(document, false)
+        self.run(document, false, &mut |_| {})
     }
 
-    fn run(&mut self, document: &Document<'_>, use_atoms: bool) -> &Scan {
+    fn run(
+        &mut self,
+        document: &Document<'_>,
+        use_atoms: bool,
+        watch: &mut dyn FnMut(Option<usize>),
+    ) -> &Scan {
         let text: &str = &document.text;
         self.scan.sentences = sentences(text);
         self.scan.quotes = quotes(text);
         self.scan.turns = turns(document);
         self.scan.hits.clear();
-        if let Some(finder) = &self.plan.finder {
+        let finder = self.plan().finder.clone();
+        if let Some(finder) = finder {
             finder.find(text, &mut self.scan.mentions);
         }
-        self.found.iter_mut().for_each(|found| *found = None);
+        let signals = self.plan().signals.len();
+        self.found.clear();
+        self.found.resize(signals, None);
         self.mark_present(text, use_atoms);
         let filters = self.filters.clone();
+        watch(None);
         for (r, rule) in filters.rules().iter().enumerate() {
             if let Some(span) = self.rule(r, rule, text) {
                 self.scan.hits.push(RuleHit { rule: r, span, strength: rule.file.strength });
             }
+            watch(Some(r));
         }
         &self.scan
     }
@@ -141,9 +172,12 @@ impl Scanner {
     fn mark_present(&mut self, text: &str, use_atoms: bool) {
         // `(?i)` folds the Kelvin sign and the long s onto k and s; the atoms do not.
         let folds = text.contains(['\u{212a}', '\u{17f}']);
-        let search = self.plan.atoms.as_ref().filter(|_| use_atoms && !folds);
-        self.present.fill(search.is_none());
-        for signal in &self.plan.always {
+        let shared = self.plan.clone();
+        let plan = shared.get_or_init(|| Plan::new(&self.filters));
+        let search = plan.atoms.as_ref().filter(|_| use_atoms && !folds);
+        self.present.clear();
+        self.present.resize(plan.signals.len(), search.is_none());
+        for signal in &plan.always {
             self.present[*signal] = true;
         }
         let Some(search) = search else { return };
@@ -151,7 +185,7 @@ impl Scanner {
             return self.present.fill(true);
         };
         for hit in hits {
-            for signal in &self.plan.wanted_by[hit.pattern().as_usize()] {
+            for signal in &plan.wanted_by[hit.pattern().as_usize()] {
                 self.present[*signal] = true;
             }
         }
@@ -159,7 +193,7 @@ impl Scanner {
 
     /// The matches of a signal in the whole text, found once.
     fn matches(&mut self, rule: usize, signal: usize, text: &str) -> &[Span] {
-        let slot = self.plan.first[rule] + signal;
+        let slot = self.plan().first[rule] + signal;
         if self.found[slot].is_none() {
             let mut found = Vec::new();
             if self.present[slot] {
@@ -199,7 +233,7 @@ impl Scanner {
     }
 
     fn inside(&self, r: usize, signal: usize, window: Span) -> impl Iterator<Item = Span> + '_ {
-        let found = self.found[self.plan.first[r] + signal].as_deref().unwrap_or_default();
+        let found = self.found[self.plan().first[r] + signal].as_deref().unwrap_or_default();
         found.iter().copied().filter(move |span| window.contains(*span))
     }
 
@@ -272,7 +306,7 @@ impl Scanner {
 
     /// A negation or refusal within a few words before the deed.
     fn negated(&self, window: Span, deed: Span, text: &str) -> bool {
-        let Some(negation) = &self.plan.negation else { return false };
+        let Some(negation) = &self.plan().negation else { return false };
         let start =
             text.ceil_char_boundary(deed.start.saturating_sub(NEGATION_REACH).max(window.start));
         let mut found = Vec::new();

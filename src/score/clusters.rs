@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use super::flat::Flat;
 use super::lexicon::stem;
 use super::words::{MixedMap, hash};
 
@@ -12,9 +13,9 @@ static SOURCE: &str = include_str!("../../filters/model/clusters.txt");
 /// The fine and the coarse group of a stem; 0 where it has none.
 #[must_use]
 pub fn of(stem_hash: u32) -> (u32, u32) {
-    static TABLE: OnceLock<MixedMap<(u32, u32)>> = OnceLock::new();
+    static TABLE: OnceLock<Flat<(u32, u32)>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
-        let mut table = MixedMap::default();
+        let mut table: MixedMap<(u32, u32)> = MixedMap::default();
         let mut lengths: HashMap<u32, usize> = HashMap::new();
         for line in SOURCE.lines() {
             let mut parts = line.split(' ');
@@ -33,7 +34,7 @@ pub fn of(stem_hash: u32) -> (u32, u32) {
                 table.insert(key, (fine + 1, coarse + 1));
             }
         }
-        table
+        Flat::new(&table.into_iter().collect::<Vec<_>>())
     });
-    table.get(&stem_hash).copied().unwrap_or((0, 0))
+    table.get(stem_hash).unwrap_or((0, 0))
 }

@@ -30,13 +30,16 @@ pub const DENSE: usize = NAMES.len() + TAGS + 3 * ACTS + 26;
 /// Features of one analysed text; buffers are reused.
 #[derive(Default)]
 pub struct Features {
-    /// Hashes of all sentences one after the other, each sentence's sorted and distinct.
+    /// Hashes of all sentences one after the other; after [`Features::settle`] each sentence's are
+    /// sorted and distinct.
     pub hashes: Vec<u32>,
     /// For each sentence the end of its hashes.
     pub ends: Vec<usize>,
+    /// For each sentence the classes of its words. Each of them and each pair of them is a feature
+    /// too; [`Features::settle`] adds their hashes.
+    pub classes: Vec<Classes>,
     pub tags: Vec<Tag>,
     pub dense: Vec<f32>,
-    scratch: Vec<u32>,
 }
 
 impl Features {
@@ -47,11 +50,30 @@ impl Features {
         &self.hashes[start..self.ends[nth]]
     }
 
+    /// Adds the hashes of the classes, sorts each sentence's hashes and leaves one of each. Fitting
+    /// wants that; scoring looks classes up by number and does not mind the order.
+    pub fn settle(&mut self) {
+        let (mut settled, mut from) = (Vec::with_capacity(self.hashes.len() * 2), 0);
+        let mut one = Vec::new();
+        for (end, classes) in self.ends.iter_mut().zip(&self.classes) {
+            one.clear();
+            one.extend_from_slice(&self.hashes[from..*end]);
+            class_features(*classes, |a, b| one.push(class_feature(a, b)));
+            one.sort_unstable();
+            one.dedup();
+            settled.extend_from_slice(&one);
+            from = std::mem::replace(end, settled.len());
+        }
+        self.hashes = settled;
+        self.classes.clear();
+    }
+
     /// Reads the features of an analysed text.
     pub fn read(&mut self, text: &str, words: &Words) {
         self.hashes.clear();
         self.ends.clear();
         self.tags.clear();
+        self.classes.clear();
         let setting = Setting::of(words);
         let mut since_mind = usize::MAX / 2;
         let mut since_machine = usize::MAX / 2;
@@ -61,13 +83,13 @@ impl Features {
             since_mind = if classes & lexicon::MIND != 0 { 1 } else { since_mind + 1 };
             since_machine = if classes & lexicon::MACHINE != 0 { 1 } else { since_machine + 1 };
             self.tags.push(tag);
-            self.sentence_hashes(words, sentence, classes, tag);
+            self.classes.push(classes);
+            self.sentence_hashes(words, sentence, tag);
         }
         self.read_dense(text, words, &setting);
     }
 
-    fn sentence_hashes(&mut self, words: &Words, sentence: &Sentence, classes: Classes, tag: Tag) {
-        self.scratch.clear();
+    fn sentence_hashes(&mut self, words: &Words, sentence: &Sentence, tag: Tag) {
         let tag = tag as u32;
         let mut subject = 0_u32;
         let mut subject_age = 100;
@@ -84,7 +106,7 @@ impl Features {
                 negated = 0;
             }
             let (fine, coarse) = clusters::of(word.stem);
-            let out = &mut self.scratch;
+            let out = &mut self.hashes;
             out.push(join(1, word.stem));
             out.push(join(10 + tag, word.stem));
             if at > sentence.first {
@@ -111,27 +133,8 @@ impl Features {
                 }
             }
         }
-        self.class_pairs(classes, tag);
-        self.scratch.sort_unstable();
-        self.scratch.dedup();
-        self.hashes.extend_from_slice(&self.scratch);
+        self.hashes.push(join(90, tag));
         self.ends.push(self.hashes.len());
-    }
-
-    fn class_pairs(&mut self, classes: Classes, tag: u32) {
-        self.scratch.push(join(90, tag));
-        let mut rest = classes;
-        while rest != 0 {
-            let a = rest.trailing_zeros();
-            rest &= rest - 1;
-            self.scratch.push(join(91, a));
-            let mut others = rest;
-            while others != 0 {
-                let b = others.trailing_zeros();
-                others &= others - 1;
-                self.scratch.push(join(join(92, a), b));
-            }
-        }
     }
 
     fn read_dense(&mut self, text: &str, words: &Words, setting: &Setting) {
@@ -182,6 +185,28 @@ impl Features {
             *value = value.ln_1p();
         }
     }
+}
+
+/// Tells every feature of a set of classes: `(a, a)` for a class, `(a, b)` with a < b for a pair.
+#[inline]
+pub fn class_features(classes: Classes, mut tell: impl FnMut(u32, u32)) {
+    let mut rest = classes;
+    while rest != 0 {
+        let a = rest.trailing_zeros();
+        rest &= rest - 1;
+        tell(a, a);
+        let mut others = rest;
+        while others != 0 {
+            tell(a, others.trailing_zeros());
+            others &= others - 1;
+        }
+    }
+}
+
+/// The hash of a feature that [`class_features`] tells.
+#[must_use]
+pub fn class_feature(a: u32, b: u32) -> u32 {
+    if a == b { join(91, a) } else { join(join(92, a), b) }
 }
 
 /// What the whole document tells about its doers before its sentences are read.
@@ -262,11 +287,17 @@ fn layout(text: &str, words: &Words, out: &mut [f32]) {
     let bytes = text.as_bytes();
     let n = bytes.len().max(1) as f32;
     let per = |count: usize| (1.0 + count as f32 / n * 1000.0).ln();
-    let count = |set: &[u8]| bytes.iter().filter(|b| set.contains(b)).count();
-    let lines = text.lines().filter(|l| !l.trim().is_empty()).count().max(1);
-    let listed =
-        text.lines().filter(|l| l.trim_start().starts_with(['-', '*', '#', '•', '>'])).count();
-    let quotes = count(b"\"") + text.matches(['“', '”']).count();
+    let counts = histogram(bytes);
+    let count = |set: &[u8]| set.iter().map(|b| counts[usize::from(*b)]).sum::<usize>();
+    let (mut lines, mut listed) = (0, 0);
+    for line in text.lines() {
+        let line = line.trim_start();
+        lines += usize::from(!line.is_empty());
+        listed += usize::from(line.starts_with(['-', '*', '#', '•', '>']));
+    }
+    let lines = lines.max(1);
+    let all = |what: &str| memchr::memmem::find_iter(bytes, what).count();
+    let quotes = count(b"\"") + all("“") + all("”");
     let values = [
         per(quotes),
         per(count(b"?")),
@@ -277,11 +308,26 @@ fn layout(text: &str, words: &Words, out: &mut [f32]) {
         listed as f32 / lines as f32,
         per(lines),
         per(words.words.iter().filter(|w| w.capital).count()),
-        per(text.matches("http").count() * 10),
-        per(text.matches("(20").count() * 10 + text.matches("et al").count() * 10),
+        per(all("http") * 10),
+        per(all("(20") * 10 + all("et al") * 10),
         per(count(b"(")),
     ];
     out[..values.len()].copy_from_slice(&values);
+}
+
+/// How often each byte stands in `bytes`. Four tables, as equal neighbours would wait for each other.
+fn histogram(bytes: &[u8]) -> [usize; 256] {
+    let mut tables = [[0_u32; 256]; 4];
+    let mut fours = bytes.chunks_exact(4);
+    for four in &mut fours {
+        for (table, byte) in tables.iter_mut().zip(four) {
+            table[usize::from(*byte)] += 1;
+        }
+    }
+    for byte in fours.remainder() {
+        tables[0][usize::from(*byte)] += 1;
+    }
+    std::array::from_fn(|byte| tables.iter().map(|table| table[byte] as usize).sum())
 }
 
 fn union(words: &Words, sentence: &Sentence) -> Classes {

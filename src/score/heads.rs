@@ -47,6 +47,11 @@ pub fn name(head: usize) -> String {
 /// questions that do not arise for a document (portrayal without conduct) leave it out.
 #[must_use]
 pub fn target(label: &Label, head: usize) -> Target {
+    let (value, weight) = plain_target(label, head);
+    (value, weight * label.weight)
+}
+
+fn plain_target(label: &Label, head: usize) -> Target {
     let sureness = if label.unsure { 0.35 } else { 1.0 };
     let yes = |b: bool, weight: f32| (f32::from(u8::from(b)), weight);
     match head {

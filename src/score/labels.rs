@@ -38,6 +38,20 @@ pub struct Label {
     pub evidence: Vec<Quote>,
     #[serde(default)]
     pub unsure: bool,
+    /// How much the document counts when a model is fitted.
+    #[serde(skip, default = "one")]
+    pub weight: f32,
+    /// Whether calibration and figures take it in; texts written only to teach stay out.
+    #[serde(skip, default = "yes")]
+    pub judged: bool,
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A label line that cannot be used.

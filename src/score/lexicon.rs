@@ -3,6 +3,7 @@
 
 use std::sync::OnceLock;
 
+use super::flat::Flat;
 use super::words::{MixedMap, hash, join};
 
 /// A set of word classes, one bit each, in the order of [`NAMES`].
@@ -82,8 +83,8 @@ pub const HYPOTHESIS: Classes = 1 << 10;
 pub const FIRST_ACT: usize = 11;
 
 struct Table {
-    words: MixedMap<Classes>,
-    pairs: MixedMap<Classes>,
+    words: Flat<Classes>,
+    pairs: Flat<Classes>,
 }
 
 static SOURCE: &str = include_str!("../../filters/model/classes.txt");
@@ -91,32 +92,33 @@ static SOURCE: &str = include_str!("../../filters/model/classes.txt");
 fn table() -> &'static Table {
     static TABLE: OnceLock<Table> = OnceLock::new();
     TABLE.get_or_init(|| {
-        let mut table = Table { words: MixedMap::default(), pairs: MixedMap::default() };
+        let (mut words, mut pairs): (MixedMap<Classes>, MixedMap<Classes>) = Default::default();
         for line in SOURCE.lines() {
-            let Some((name, words)) = line.split_once(':') else { continue };
+            let Some((name, listed)) = line.split_once(':') else { continue };
             let Some(bit) = NAMES.iter().position(|n| *n == name.trim()) else { continue };
-            for word in words.split_whitespace() {
+            for word in listed.split_whitespace() {
                 let mut parts = word.split('_').map(|part| hash(stem(part.as_bytes())));
                 match (parts.next(), parts.next()) {
-                    (Some(a), Some(b)) => *table.pairs.entry(join(a, b)).or_default() |= 1 << bit,
-                    (Some(a), None) => *table.words.entry(a).or_default() |= 1 << bit,
+                    (Some(a), Some(b)) => *pairs.entry(join(a, b)).or_default() |= 1 << bit,
+                    (Some(a), None) => *words.entry(a).or_default() |= 1 << bit,
                     _ => {}
                 }
             }
         }
-        table
+        let flat = |map: MixedMap<Classes>| Flat::new(&map.into_iter().collect::<Vec<_>>());
+        Table { words: flat(words), pairs: flat(pairs) }
     })
 }
 
 #[must_use]
 pub fn classes_of(stem: u32) -> Classes {
-    table().words.get(&stem).copied().unwrap_or(0)
+    table().words.get(stem).unwrap_or(0)
 }
 
 /// Classes of a word pair such as "shut down"; they belong to its second word.
 #[must_use]
 pub fn pair_classes(first: u32, second: u32) -> Classes {
-    table().pairs.get(&join(first, second)).copied().unwrap_or(0)
+    table().pairs.get(join(first, second)).unwrap_or(0)
 }
 
 /// The stem of a lower-cased word: common endings cut, nothing added, so that it is a prefix.

@@ -1,14 +1,18 @@
 //! Evidence and text features → model → [`Verdict`].
 
+pub mod calibration;
 mod clusters;
 mod evidence;
 pub mod features;
+mod flat;
 pub mod heads;
+pub mod judge;
 pub mod labels;
 pub mod lexicon;
 pub mod logistic;
 pub mod model;
 pub mod names;
+mod packed;
 mod prior;
 pub mod referee;
 pub mod rules;
@@ -17,6 +21,7 @@ pub mod train;
 pub mod verdict;
 pub mod words;
 
+pub use judge::Judge;
 pub use model::Model;
 pub use scorer::{Contribution, Scorer};
 pub use verdict::{Evidence, Verdict};

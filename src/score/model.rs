@@ -4,16 +4,18 @@
 //! stage one's answers, pooled over sentences, together with dense features, one small linear head
 //! per question, and calibrates.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::features::{DENSE, Features};
+use super::flat::Flat;
 use super::heads;
+use super::packed::{Packed, Tallies};
 
 /// Inputs of stage two.
 pub const INPUTS: usize = DENSE + heads::COUNT + POOLS * heads::SENTENCE_COUNT;
 /// How a sentence head is pooled over the sentences: best, mean of the best three, sum.
 const POOLS: usize = 3;
-const MAGIC: &[u8; 8] = b"PARABLE\x01";
+const MAGIC: &[u8; 8] = b"PARABLE\x02";
 
 /// A model file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +48,9 @@ pub struct First {
     pub sentence: Vec<i8>,
     pub sentence_scale: Vec<f32>,
     pub sentence_bias: Vec<f32>,
-    pub slots: Vec<u32>,
+    pub(super) rows: Flat<u32>,
+    /// Made when the first text is scored: weights and all must stand by then.
+    pub(super) packed: OnceLock<Packed>,
 }
 
 /// Stage two: for each head its weights over standardised inputs, bias and calibration.
@@ -56,10 +60,15 @@ pub struct Second {
     pub scale: Vec<f32>,
     pub weights: Vec<f32>,
     pub bias: Vec<f32>,
-    /// Platt slope and offset per head, then the evidence threshold per category.
+    /// Platt slope and offset per head.
     pub slope: Vec<f32>,
     pub offset: Vec<f32>,
+    /// Log-odds that a rule's hit of strength 1 adds, per head.
+    pub hit: Vec<f32>,
+    /// Evidence threshold per category.
     pub evidence: Vec<f32>,
+    /// `weights` input by input, made at the first use: so all heads are summed side by side.
+    pub(super) by_input: OnceLock<Vec<[f32; heads::COUNT]>>,
 }
 
 /// What stage one says of a text.
@@ -68,61 +77,28 @@ pub struct Signals {
     pub document: Vec<f32>,
     /// Log-odds of the sentence heads, sentence after sentence.
     pub sentences: Vec<f32>,
-    pub(super) counts: Vec<u16>,
-    pub(super) touched: Vec<u32>,
+    pub(super) tallies: Tallies,
 }
-
-const EMPTY: u32 = u32::MAX;
 
 impl First {
     /// Builds the look-up table over `hashes`.
     pub fn index(&mut self) {
-        let size = (self.hashes.len() * 2 + 2).next_power_of_two();
-        self.slots = vec![EMPTY; size];
-        for (row, hash) in self.hashes.iter().enumerate() {
-            let mut at = *hash as usize & (size - 1);
-            while self.slots[at] != EMPTY {
-                at = (at + 1) & (size - 1);
-            }
-            self.slots[at] = row as u32;
-        }
+        let entries: Vec<(u32, u32)> = self.hashes.iter().copied().zip(0..).collect();
+        self.rows = Flat::new(&entries);
     }
 
     /// Row of a feature, if the model knows it.
     #[must_use]
     pub fn row(&self, hash: u32) -> Option<usize> {
-        let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
-        loop {
-            let row = self.slots[at];
-            if row == EMPTY {
-                return None;
-            }
-            if self.hashes[row as usize] == hash {
-                return Some(row as usize);
-            }
-            at = (at + 1) & mask;
-        }
+        self.rows.get(hash).map(|row| row as usize)
     }
 
-    /// Scores all sentences and the document.
+    /// Scores all sentences and the document. A feature counts once for each sentence.
     pub fn apply(&self, features: &Features, out: &mut Signals) {
-        out.counts.resize(self.hashes.len(), 0);
+        let packed = self.packed.get_or_init(|| Packed::new(self));
         out.sentences.clear();
         for nth in 0..features.ends.len() {
-            let mut sums = [0_i32; heads::SENTENCE_COUNT];
-            let mut known = 0_u32;
-            for hash in features.sentence(nth) {
-                let Some(row) = self.row(*hash) else { continue };
-                known += 1;
-                if out.counts[row] == 0 {
-                    out.touched.push(row as u32);
-                }
-                out.counts[row] = out.counts[row].saturating_add(1);
-                let weights =
-                    &self.sentence[row * heads::SENTENCE_COUNT..][..heads::SENTENCE_COUNT];
-                sums.iter_mut().zip(weights).for_each(|(s, w)| *s += i32::from(*w));
-            }
+            let (sums, known) = packed.sentence(features, nth, &mut out.tallies);
             let value = 1.0 / (known.max(1) as f32).sqrt();
             for (head, sum) in sums.iter().enumerate() {
                 out.sentences.push(
@@ -130,20 +106,7 @@ impl First {
                 );
             }
         }
-        self.document(out);
-    }
-
-    fn document(&self, out: &mut Signals) {
-        let mut sums = [0.0_f32; heads::COUNT];
-        let mut norm = 0.0_f32;
-        for row in out.touched.drain(..) {
-            let row = row as usize;
-            let value = term(f32::from(out.counts[row]), self.idf[row]);
-            out.counts[row] = 0;
-            norm += value * value;
-            let weights = &self.document[row * heads::COUNT..][..heads::COUNT];
-            sums.iter_mut().zip(weights).for_each(|(s, w)| *s += value * f32::from(*w));
-        }
+        let (sums, norm) = packed.document(&mut out.tallies, term_of);
         let scale = 1.0 / norm.sqrt().max(1e-6);
         out.document.clear();
         out.document.extend(
@@ -151,6 +114,16 @@ impl First {
                 .enumerate()
                 .map(|(h, s)| s * scale * self.document_scale[h] + self.document_bias[h]),
         );
+    }
+}
+
+/// [`term`] with the logarithms of small counts, which is nearly all of them, kept.
+fn term_of(count: u16, idf: f32) -> f32 {
+    static LOGARITHMS: LazyLock<[f32; 64]> =
+        LazyLock::new(|| std::array::from_fn(|count| 1.0 + (count as f32).ln()));
+    match LOGARITHMS.get(usize::from(count)) {
+        Some(factor) => factor * idf,
+        None => term(f32::from(count), idf),
     }
 }
 
@@ -185,12 +158,19 @@ pub fn inputs(features: &Features, signals: &Signals, out: &mut Vec<f32>) {
 impl Second {
     /// Uncalibrated log-odds of every head.
     pub fn apply(&self, inputs: &[f32], out: &mut Vec<f32>) {
-        out.clear();
-        for head in 0..heads::COUNT {
-            let weights = &self.weights[head * INPUTS..][..INPUTS];
-            let sum: f32 = (0..INPUTS).map(|i| weights[i] * self.standard(i, inputs[i])).sum();
-            out.push(sum + self.bias[head]);
+        let by_input = self.by_input.get_or_init(|| {
+            (0..INPUTS)
+                .map(|i| std::array::from_fn(|head| self.weights[head * INPUTS + i]))
+                .collect()
+        });
+        // Each head's sum runs over the inputs in order, as a sum alone would.
+        let mut sums = [-0.0_f32; heads::COUNT];
+        for (i, weights) in by_input.iter().enumerate() {
+            let value = self.standard(i, inputs[i]);
+            sums.iter_mut().zip(weights).for_each(|(s, w)| *s += w * value);
         }
+        out.clear();
+        out.extend(sums.iter().zip(&self.bias).map(|(sum, bias)| sum + bias));
     }
 
     /// Input `i` in standard units, clipped so that an odd layout cannot outweigh everything else.
@@ -203,6 +183,13 @@ impl Second {
     #[must_use]
     pub fn calibrate(&self, head: usize, score: f32) -> f32 {
         self.slope[head] * score + self.offset[head]
+    }
+
+    /// Adds what rules' hits of these strengths are worth to calibrated log-odds.
+    pub fn raise(&self, scores: &mut [f32], strengths: &[f32]) {
+        for (head, score) in scores.iter_mut().enumerate() {
+            *score += self.hit[head] * strengths[head];
+        }
     }
 }
 
@@ -256,7 +243,8 @@ impl Model {
             sentence: reader.bytes(rows * heads::SENTENCE_COUNT)?,
             sentence_scale: reader.floats(heads::SENTENCE_COUNT)?,
             sentence_bias: reader.floats(heads::SENTENCE_COUNT)?,
-            slots: Vec::new(),
+            rows: Flat::default(),
+            packed: OnceLock::new(),
         };
         first.index();
         let second = Second {
@@ -266,7 +254,9 @@ impl Model {
             bias: reader.floats(heads::COUNT)?,
             slope: reader.floats(heads::COUNT)?,
             offset: reader.floats(heads::COUNT)?,
+            hit: reader.floats(heads::COUNT)?,
             evidence: reader.floats(crate::taxonomy::Category::COUNT)?,
+            by_input: OnceLock::new(),
         };
         let version = blake3::hash(bytes).to_hex()[..16].to_owned();
         Ok(Model { first, second, version })
@@ -299,6 +289,7 @@ impl Model {
             &second.bias,
             &second.slope,
             &second.offset,
+            &second.hit,
             &second.evidence,
         ] {
             floats(&mut out, list);

@@ -44,6 +44,36 @@ impl Verdict {
         self.categories[category.index()]
     }
 
+    /// A score by the name that policies use; 0 where there is none of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> f32 {
+        match name {
+            "coercion" => self.coercion,
+            "enacted" => self.enacted,
+            "severity" => self.severity,
+            "admirable" => self.admirable,
+            "reason_given" => self.reason_given,
+            category => Category::from_id(category).map_or(0.0, |c| self.category(c)),
+        }
+    }
+
+    /// Sets a score by the name that policies use; false where there is none of that name.
+    pub fn set(&mut self, name: &str, value: f32) -> bool {
+        let slot = match name {
+            "coercion" => &mut self.coercion,
+            "enacted" => &mut self.enacted,
+            "severity" => &mut self.severity,
+            "admirable" => &mut self.admirable,
+            "reason_given" => &mut self.reason_given,
+            category => match Category::from_id(category) {
+                Some(category) => &mut self.categories[category.index()],
+                None => return false,
+            },
+        };
+        *slot = value;
+        true
+    }
+
     #[must_use]
     pub fn top_frame(&self) -> Frame {
         Frame::ALL[argmax(&self.frame)]

@@ -107,7 +107,12 @@ impl Words {
     fn push_word(&mut self, text: &str, start: usize, end: usize) {
         let raw = &text.as_bytes()[start..end];
         self.buffer.clear();
-        let mut rest = raw;
+        let typographic = raw.contains(&0xE2);
+        let mut rest = if typographic { raw } else { &[] };
+        if !typographic {
+            self.buffer.extend_from_slice(raw);
+            self.buffer.make_ascii_lowercase();
+        }
         while let Some((first, tail)) = rest.split_first() {
             if rest.starts_with("’".as_bytes()) {
                 self.buffer.push(b'\'');

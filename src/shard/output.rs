@@ -1,13 +1,17 @@
 //! Files that are either whole or not there: written under a temporary name in the same folder,
-//! synced, then renamed.
+//! synced, then renamed. The temporary name follows from the final one, so that what a killed run
+//! left behind is overwritten by the run that resumes it.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use tempfile::TempPath;
+
 /// A file under construction.
 pub struct Atomic {
-    file: BufWriter<tempfile::NamedTempFile>,
+    file: BufWriter<File>,
+    temporary: TempPath,
     to: PathBuf,
 }
 
@@ -17,11 +21,20 @@ impl Atomic {
     /// # Errors
     /// Where either cannot be made.
     pub fn create(to: &Path) -> io::Result<Self> {
-        let folder = to.parent().unwrap_or(Path::new("."));
+        let folder = folder_of(to);
         fs::create_dir_all(folder)?;
-        let file =
-            tempfile::Builder::new().prefix(".parable-").suffix(".tmp").tempfile_in(folder)?;
-        Ok(Self { file: BufWriter::with_capacity(1 << 20, file), to: to.to_path_buf() })
+        let name = to.file_name().unwrap_or_default().as_encoded_bytes();
+        // A hash, as the name with anything added may be too long for the file system.
+        let hash = blake3::hash(name).to_hex();
+        let temporary = folder.join(format!(".parable-{}.tmp", &hash[..16]));
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // `create_new` never follows a link that somebody has put there.
+        let file = File::options().write(true).create_new(true).open(&temporary)?;
+        let temporary = TempPath::try_from_path(temporary)?;
+        Ok(Self { file: BufWriter::with_capacity(1 << 20, file), temporary, to: to.to_path_buf() })
     }
 
     /// Syncs and renames; from here on the file is whole.
@@ -30,15 +43,9 @@ impl Atomic {
     /// Those of the disk.
     pub fn finish(self) -> io::Result<()> {
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // Temporary files are private; outputs follow the usual mask of shared data.
-            file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-        }
-        file.as_file().sync_all()?;
-        file.persist(&self.to).map_err(|error| error.error)?;
-        sync_folder(self.to.parent().unwrap_or(Path::new(".")))
+        file.sync_all()?;
+        self.temporary.persist(&self.to).map_err(|error| error.error)?;
+        sync_folder(folder_of(&self.to))
     }
 }
 
@@ -50,6 +57,11 @@ impl Write for Atomic {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+/// The folder of a file; a bare name lies in the working folder.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes a rename durable.

@@ -83,6 +83,19 @@ impl Shard {
         }
     }
 
+    /// Stored bytes of a piece; of a row group its even share of the file.
+    #[must_use]
+    pub fn stored_bytes(&self, piece: &Piece) -> u64 {
+        match piece {
+            Piece::Whole => self.input.bytes,
+            Piece::Bytes(range) => range.len() as u64,
+            Piece::Frames(range) => {
+                self.frames[range.clone()].iter().map(|(start, end)| (end - start) as u64).sum()
+            }
+            Piece::RowGroup(_) => self.input.bytes / self.pieces.len().max(1) as u64,
+        }
+    }
+
     fn stored(&self) -> &[u8] {
         self.map.as_deref().unwrap_or_default()
     }

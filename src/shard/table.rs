@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{DataType, SchemaRef};
+use arrow_array::{
+    Array, ArrayRef, LargeStringArray, RecordBatch, StringArray, StringViewArray, StructArray,
+};
+use arrow_schema::{ArrowError, DataType, FieldRef, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
@@ -128,6 +130,77 @@ pub fn column(batch: &RecordBatch, path: &str) -> Option<ArrayRef> {
         at = at.as_struct_opt()?.column_by_name(step)?.clone();
     }
     Some(at)
+}
+
+/// Name of the top-level column in which a dotted path lies, if the path leads to something.
+#[must_use]
+pub fn top_column<'p>(batch: &RecordBatch, path: &'p str) -> Option<&'p str> {
+    column(batch, path)?;
+    let whole = batch.column_by_name(path).is_some();
+    if whole { Some(path) } else { path.split('.').next() }
+}
+
+/// The column with other texts at some rows, in the type that it had; `path` leads from the column
+/// to the text, through structs. Everything else in the structs stays.
+#[must_use]
+pub fn with_texts(array: &ArrayRef, path: &str, texts: &[Option<&str>]) -> ArrayRef {
+    if texts.iter().all(Option::is_none) {
+        return array.clone();
+    }
+    if let Some(fields) = array.as_struct_opt() {
+        let (step, rest) = path.split_once('.').unwrap_or((path, ""));
+        let columns = fields
+            .fields()
+            .iter()
+            .zip(fields.columns())
+            .map(|(field, column)| {
+                if field.name() == step { with_texts(column, rest, texts) } else { column.clone() }
+            })
+            .collect();
+        return Arc::new(StructArray::new(
+            fields.fields().clone(),
+            columns,
+            fields.nulls().cloned(),
+        ));
+    }
+    let values = (0..array.len()).map(|i| texts[i].or_else(|| text(array, i)));
+    match array.data_type() {
+        DataType::LargeUtf8 => Arc::new(values.collect::<LargeStringArray>()),
+        DataType::Utf8View => Arc::new(values.collect::<StringViewArray>()),
+        DataType::Utf8 => Arc::new(values.collect::<StringArray>()),
+        _ => array.clone(),
+    }
+}
+
+/// The column with other values, given as JSON, at some rows.
+///
+/// # Errors
+/// Where a value does not fit the column's type.
+pub fn with_values(
+    array: &ArrayRef,
+    field: &FieldRef,
+    values: &[Option<&Value>],
+) -> Result<ArrayRef, ArrowError> {
+    let given: Vec<&Value> = values.iter().flatten().copied().collect();
+    let mut decoder = arrow_json::ReaderBuilder::new_with_field(field.clone())
+        .with_batch_size(given.len().max(1))
+        .build_decoder()?;
+    decoder.serialize(&given)?;
+    let Some(batch) = decoder.flush()? else { return Ok(array.clone()) };
+    let mut next = 0;
+    let places: Vec<(usize, usize)> = values
+        .iter()
+        .enumerate()
+        .map(|(row, value)| {
+            if value.is_some() {
+                next += 1;
+                (1, next - 1)
+            } else {
+                (0, row)
+            }
+        })
+        .collect();
+    arrow_select::interleave::interleave(&[array.as_ref(), batch.column(0).as_ref()], &places)
 }
 
 /// Whether the column holds text.
