@@ -219,7 +219,7 @@ def test_answers_are_given_by_key_saved_and_read_back(review, audits, visit, tmp
         page.keyboard.press("s")
     labels = tmp_path / "labels.jsonl"
     download.value.save_as(labels)
-    lines = [json.loads(line) for line in labels.read_text().splitlines()]
+    lines = [json.loads(line) for line in labels.read_bytes().decode().rstrip("\n").split("\n")]
     assert [line["answer"] for line in lines] == [{"y": "yes", "n": "no", "u": "unsure"}[key] for key in keys]
     assert page.evaluate("window.hit") is None and page.locator("iframe, img, base, link").count() == 0
     corpus = audits["hostile"][0].parent
