@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::figures::{Damaged, Notice, Reason, Versions};
 use super::row::Row;
 use super::tally::Tally;
+use crate::composition::Composition;
 use crate::ledger::Ledger;
 use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
@@ -66,6 +67,7 @@ pub struct Books {
     pub bytes_decoded: Option<u64>,
     pub quarantined: u64,
     pub actions: BTreeMap<String, u64>,
+    pub composition: Composition,
     pub quarantine: Vec<Reason>,
     pub damage: Vec<Damaged>,
 }
@@ -333,6 +335,7 @@ fn close(
             .then(|| ledgers.iter().map(|(_, l)| l.totals.bytes_decoded).sum()),
         quarantined: ledgers.iter().map(|(_, l)| l.totals.quarantined).sum(),
         actions: BTreeMap::new(),
+        composition: Composition::default(),
         quarantine: Vec::new(),
         damage: Vec::new(),
     };
@@ -342,6 +345,7 @@ fn close(
         let values = [ledger.filter_set.clone(), ledger.model.clone(), policy, ledger.gate.clone()];
         versions.iter_mut().zip(values).for_each(|(set, value)| _ = set.insert(value));
         count_actions(ledger, &mut books.actions);
+        books.composition.add(&ledger.composition);
         for page in &ledger.shards {
             let name = format!("{prefix}{}", page.path);
             let rows = tally.shards.get(name.as_str()).map_or(0, |group| group.rows);

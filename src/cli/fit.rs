@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::eval::{self, Row};
+use crate::attribute;
+use crate::filter::FilterSet;
 use crate::score::labels;
 use crate::score::train::{FitOptions, train};
 
@@ -31,6 +33,9 @@ pub struct Args {
     /// How much a `--train-only` document counts beside one that is judged.
     #[arg(long, default_value_t = 0.3, value_name = "WEIGHT")]
     pub train_only_weight: f32,
+    /// Write what models that had not seen each judged document say of it, as attribute rows.
+    #[arg(long, value_name = "FILE")]
+    pub held_out: Option<PathBuf>,
     /// Print the figures as JSON.
     #[arg(long)]
     pub json: bool,
@@ -59,7 +64,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     let options = FitOptions { folds: usize::from(args.folds), ..FitOptions::default() };
-    let fitted = train(&all, &options, &|line| eprintln!("{line}"));
+    let fitted = train(&all, &options, FilterSet::embedded(), &|line| eprintln!("{line}"));
     if let Some(path) = &args.output {
         let bytes = fitted.model.to_bytes();
         std::fs::write(path, &bytes).with_context(|| format!("writing {}", path.display()))?;
@@ -70,6 +75,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Cv::Document => fitted.held_out_same_kind,
     };
     let rows: Vec<Row> = all.into_iter().zip(verdicts).filter(|(label, _)| label.judged).collect();
+    if let Some(path) = &args.held_out {
+        let mut bytes = Vec::new();
+        for (label, verdict) in &rows {
+            attribute::write_row(&label.id, None, &label.text, Some(verdict), &mut bytes);
+        }
+        std::fs::write(path, &bytes).with_context(|| format!("writing {}", path.display()))?;
+    }
     eval::print(&rows, Some("family"), args.json, 10)?;
     Ok(ExitCode::SUCCESS)
 }

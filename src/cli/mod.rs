@@ -8,6 +8,7 @@ mod explain;
 mod filters;
 mod fit;
 mod generate;
+mod plan;
 mod policy;
 mod progress;
 mod run;
@@ -48,6 +49,8 @@ enum Verb {
     Audit(audit::Args),
     /// What moved between two audits
     Compare(compare::Args),
+    /// Weights that reach a wanted composition, with the predicted result
+    Plan(plan::Args),
     /// Why a document scored as it did
     Explain(explain::Args),
     /// Quality against labelled documents
@@ -107,6 +110,7 @@ fn verb(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Scan(args) => run::scan(&args),
         Verb::Audit(args) => audit::run(&args),
         Verb::Compare(args) => compare::run(&args),
+        Verb::Plan(args) => plan::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Eval(args) => eval::run(args),
         Verb::Bench(args) => bench::run(&args),

@@ -7,6 +7,7 @@
 mod books;
 mod config;
 mod journal;
+mod makeup;
 mod parts;
 mod records;
 mod refill;

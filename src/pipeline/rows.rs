@@ -92,9 +92,12 @@ impl Worker<'_> {
             counts.cleared += 1;
             Verdict::default()
         };
+        let (source, bytes) = (document.source.as_deref(), document.text.len());
         if self.config.scan_only {
+            self.makeup.scanned(source, &verdict, bytes);
             counts.kept += 1;
         } else if !marked && !self.reads_cleared {
+            self.makeup.kept(source, bytes, true);
             counts.kept += 1;
             counts.documents_out += 1;
         } else {
@@ -122,6 +125,9 @@ impl Worker<'_> {
         counts: &mut Counts,
     ) {
         let (decision, substitute) = self.decision(document, verdict, metadata, counts);
+        let length = substitute.map(|s| s.text.len());
+        let source = document.source.as_deref();
+        self.makeup.decided(source, verdict, document.text.len(), &decision.action, length);
         count_action(&decision.action, counts);
         let provenance = &self.provenance;
         let change = Change { document, verdict, decision: &decision, provenance, substitute };

@@ -181,9 +181,7 @@ pub(super) fn rows(
 ) -> Result<Vec<Row>, String> {
     let fields = worker.config.fields.clone();
     let text = table::column(batch, &fields.text);
-    let chat = ["messages", "conversations", "conversation"]
-        .iter()
-        .find_map(|n| batch.column_by_name(n).map(|c| (*n, c.clone())));
+    let chat = CHAT_FIELDS.iter().find_map(|n| batch.column_by_name(n).map(|c| (*n, c.clone())));
     if let Some(column) = &text
         && !table::is_text(column.data_type())
     {
