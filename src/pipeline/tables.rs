@@ -10,15 +10,15 @@ use super::records::{Place, Worker};
 use super::table_pass::{attribute_batch, attribute_schema, document_batch, rows, with_note};
 use crate::document::Document;
 use crate::ledger::Counts;
-use crate::scan::{Gate, Scanner};
-use crate::score::Verdict;
+use crate::scan::Gate;
+use crate::score::{Judge, Verdict};
 use crate::shard::Format;
 
 /// The pass over tables. Immutable and shared by all threads; each takes a [`TableWorker`].
 pub struct TablePass {
     config: RunConfig,
     gate: Gate,
-    scanner: Scanner,
+    judge: Judge,
 }
 
 /// One thread's scratch.
@@ -45,8 +45,8 @@ impl TablePass {
     pub fn new(config: RunConfig) -> Self {
         let config = RunConfig { limit: None, ..config };
         let gate = Gate::new(&config.filters, config.gate);
-        let scanner = Scanner::new(config.filters.clone());
-        Self { config, gate, scanner }
+        let judge = Judge::new(config.model.clone(), config.filters.clone());
+        Self { config, gate, judge }
     }
 
     #[must_use]
@@ -56,7 +56,7 @@ impl TablePass {
 
     #[must_use]
     pub fn worker(&self) -> TableWorker<'_> {
-        TableWorker { worker: Worker::new(&self.config, &self.gate, &self.scanner) }
+        TableWorker { worker: Worker::new(&self.config, &self.gate, &self.judge) }
     }
 
     /// The columns of [`Passed::attributes`].
