@@ -1,5 +1,6 @@
 //! `parable audit`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -51,7 +52,7 @@ pub struct Args {
     quiet: bool,
 }
 
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &Args, words: &[OsString]) -> Result<ExitCode> {
     anyhow::ensure!(
         args.bytes_per_token.is_finite() && args.bytes_per_token > 0.0,
         "--bytes-per-token {}: a number above 0 was expected",
@@ -79,7 +80,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         };
         examples::find(&gathered, &originals, &fields)?
     };
-    audit::write_report(&args.out, &figures, &shown, &command())?;
+    audit::write_report(&args.out, &figures, &shown, &command(words))?;
     match &args.json {
         Some(path) if path.as_os_str() == "-" => {
             anstream::println!("{}", serde_json::to_string_pretty(&figures)?);
@@ -96,12 +97,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// The command that made a report, for its reader to repeat.
-pub fn command() -> String {
+pub fn command(words: &[OsString]) -> String {
     let plain = |word: &str| {
         word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=,:@%+".contains(c))
             && !word.is_empty()
     };
-    std::env::args()
+    words
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
         .enumerate()
         .map(|(i, word)| match (i, plain(&word)) {
             (0, _) => "parable".to_string(),

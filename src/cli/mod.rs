@@ -80,14 +80,15 @@ pub fn main() -> ExitCode {
 /// The program with the given words, the first of which is its own name.
 pub fn main_from(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     // A closed pipe (`parable … | head`) ends the program quietly, as it does every Unix filter.
-    let cli = match Cli::try_parse_from(words) {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
             return if error.use_stderr() { ExitCode::from(FAILED) } else { ExitCode::SUCCESS };
         }
     };
-    match verb(cli.verb) {
+    match verb(cli.verb, &words) {
         Ok(status) => status,
         Err(error) => {
             anstream::eprintln!("{}error:{} {error:#}", RED.render(), RED.render_reset());
@@ -101,15 +102,17 @@ pub fn main_from(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// # Errors
 /// What the program would print: wrong words, and whatever stopped the verb.
 pub fn call(words: impl IntoIterator<Item = OsString>) -> anyhow::Result<ExitCode> {
-    verb(Cli::try_parse_from(words)?.verb)
+    let words: Vec<OsString> = words.into_iter().collect();
+    verb(Cli::try_parse_from(&words)?.verb, &words)
 }
 
-fn verb(verb: Verb) -> anyhow::Result<ExitCode> {
+/// `words` are what was called, for reports that say how they were made.
+fn verb(verb: Verb, words: &[OsString]) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Run(args) => run::run(&args),
         Verb::Scan(args) => run::scan(&args),
-        Verb::Audit(args) => audit::run(&args),
-        Verb::Compare(args) => compare::run(&args),
+        Verb::Audit(args) => audit::run(&args, words),
+        Verb::Compare(args) => compare::run(&args, words),
         Verb::Plan(args) => plan::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Eval(args) => eval::run(args),

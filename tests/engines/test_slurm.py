@@ -11,8 +11,7 @@ from parable import parts
 
 def element(binary, shards, out, rank, count):
     slurm = {
-        "SLURM_ARRAY_TASK_ID": str(rank + 1),
-        "SLURM_ARRAY_TASK_MIN": "1",
+        "SLURM_ARRAY_TASK_ID": str(rank),
         "SLURM_ARRAY_TASK_COUNT": str(count),
         "SLURM_CPUS_PER_TASK": "1",
     }
@@ -30,6 +29,8 @@ def test_an_array_in_any_order_with_a_kill(binary, shards, whole_run, tmp_path):
     for rank in [2, 0, 1]:
         done = element(binary, shards, out, rank, 3)
         assert done.wait() == 0, done.stderr.read()
+    alone = element(binary, shards, out, 0, 1)
+    assert alone.wait() == 2 and b"other settings" in alone.stderr.read()
     folders = sorted(out.glob("part-*"))
     same_outputs(out, whole_run)
     same_books(parts.merge(folders), whole_run)
