@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::taxonomy::Category;
@@ -84,7 +85,7 @@ impl Traits {
 }
 
 /// Documents of one source with the same traits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cell {
     /// Records that came in.
     pub documents: u64,
@@ -120,7 +121,7 @@ pub struct Composition {
 type Cells = BTreeMap<Traits, Cell>;
 
 /// One cell as it is written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CellLine {
     /// None for the records without a source, and for those of sources that are not told apart.
     pub source: Option<String>,
@@ -208,6 +209,16 @@ impl Composition {
 
 fn put(cells: &mut Cells, traits: Traits, cell: &Cell) {
     cells.entry(traits).or_default().add(cell);
+}
+
+impl JsonSchema for Composition {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Composition".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Vec::<CellLine>::json_schema(generator)
+    }
 }
 
 impl Serialize for Composition {

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::cell::Cells;
+use super::clusters::Copies;
 use super::gather::Gathered;
 use super::interval::{self, Corrected, Estimate};
 use super::quality::Quality;
+use super::review::Review;
 use super::row::{ADMIRABLE, COERCION, ENACTED, SCORES, SEVERITY, score_id};
 use super::sample::BANDS;
 use super::tally::{Group, THRESHOLD, Tally, Weight};
@@ -17,7 +20,7 @@ use crate::taxonomy::{Agent, Category, Frame, Portrayal};
 pub const SCHEMA: u32 = 1;
 
 /// `audit.json`. A function of the attributes, ledgers and settings alone.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Audit {
     pub schema: u32,
     pub parable: String,
@@ -46,15 +49,29 @@ pub struct Audit {
     /// Documents and bytes by source and traits, in and out; empty where no ledger was found.
     #[serde(default)]
     pub composition: Composition,
+    /// Rule of the policy → records that it decided. Empty where no ledger was found.
+    #[serde(default)]
+    pub policy_rules: BTreeMap<String, u64>,
     pub quarantine: Vec<Reason>,
     pub damage: Vec<Damaged>,
     pub quality: Quality,
     /// Documents by band of the coercion score, as the human check draws from them.
     pub bands: Vec<Band>,
+    /// Flagged and admirable documents by all that they share, for planning.
+    #[serde(default)]
+    pub cells: Cells,
+    /// Near-duplicates among the sampled flagged texts; none where no texts were read.
+    #[serde(default)]
+    pub copies: Option<Copies>,
+    /// What people said of a sample; none where no labels were given.
+    #[serde(default)]
+    pub review: Option<Review>,
 }
 
 /// Something that a reader must know before the figures.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Notice {
     /// `alert` changes what the figures mean; `note` does not.
     pub level: String,
@@ -62,7 +79,7 @@ pub struct Notice {
 }
 
 /// Versions that the inputs were made with; more than one of a kind only where that was allowed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Versions {
     pub filter_sets: Vec<String>,
     pub models: Vec<String>,
@@ -70,7 +87,7 @@ pub struct Versions {
     pub gates: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Totals {
     /// Attribute rows: one for each record that came in.
     pub documents: u64,
@@ -91,7 +108,7 @@ pub struct Totals {
 }
 
 /// One share with everything that is known of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Line {
     pub key: String,
     pub documents: u64,
@@ -112,7 +129,7 @@ pub struct Line {
 }
 
 /// Shares that belong together.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Table {
     pub id: String,
     pub title: String,
@@ -121,7 +138,7 @@ pub struct Table {
     pub lines: Vec<Line>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct GroupLine {
     pub key: String,
     pub documents: u64,
@@ -135,7 +152,7 @@ pub struct GroupLine {
     pub histogram: Vec<u64>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ShardLine {
     pub key: String,
     pub documents: u64,
@@ -148,7 +165,7 @@ pub struct ShardLine {
     pub outlier: bool,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LengthLine {
     /// Code points, both ends included.
     pub from: u64,
@@ -160,14 +177,14 @@ pub struct LengthLine {
     pub raw: Option<Estimate>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Matrix {
     pub rows: Vec<String>,
     pub columns: Vec<String>,
     pub counts: Vec<Vec<u64>>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Histogram {
     pub score: String,
     /// Upper end of the last bin.
@@ -175,26 +192,26 @@ pub struct Histogram {
     pub counts: Vec<u64>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RuleLine {
     pub rule: String,
     pub documents: u64,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Reason {
     pub reason: String,
     pub records: u64,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Damaged {
     pub shard: String,
     pub byte_offset: u64,
     pub message: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Band {
     pub from: f64,
     pub scored: bool,
@@ -303,6 +320,7 @@ pub fn audit(gathered: &Gathered, quality: &Quality, bytes_per_token: f64) -> Au
         rules,
         actions: books.actions.clone(),
         composition: books.composition.clone(),
+        policy_rules: books.policy_rules.clone(),
         quarantine: books.quarantine.clone(),
         damage: books.damage.clone(),
         quality: quality.clone(),
@@ -316,6 +334,9 @@ pub fn audit(gathered: &Gathered, quality: &Quality, bytes_per_token: f64) -> Au
                 documents,
             })
             .collect(),
+        cells: super::cell::cells(tally),
+        copies: None,
+        review: None,
     }
 }
 

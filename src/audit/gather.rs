@@ -50,6 +50,10 @@ pub enum AuditError {
     NotAttributes { path: String, line: u64, message: String },
     #[error("{path}: {message}")]
     Json { path: String, message: String },
+    #[error(transparent)]
+    Quality(#[from] super::quality::QualityError),
+    #[error(transparent)]
+    Review(#[from] super::review::ReviewError),
 }
 
 impl AuditError {
@@ -68,6 +72,7 @@ pub struct Books {
     pub quarantined: u64,
     pub actions: BTreeMap<String, u64>,
     pub composition: Composition,
+    pub policy_rules: BTreeMap<String, u64>,
     pub quarantine: Vec<Reason>,
     pub damage: Vec<Damaged>,
 }
@@ -336,6 +341,7 @@ fn close(
         quarantined: ledgers.iter().map(|(_, l)| l.totals.quarantined).sum(),
         actions: BTreeMap::new(),
         composition: Composition::default(),
+        policy_rules: BTreeMap::new(),
         quarantine: Vec::new(),
         damage: Vec::new(),
     };
@@ -346,6 +352,15 @@ fn close(
         versions.iter_mut().zip(values).for_each(|(set, value)| _ = set.insert(value));
         count_actions(ledger, &mut books.actions);
         books.composition.add(&ledger.composition);
+        for (rule, n) in &ledger.policy_rules {
+            *books.policy_rules.entry(rule.clone()).or_default() += n;
+        }
+        if ledger.totals.policy_faults > 0 {
+            notices.insert(alert(format!(
+                "{prefix}{} times a rule of the policy could not be evaluated and did not apply",
+                ledger.totals.policy_faults
+            )));
+        }
         for page in &ledger.shards {
             let name = format!("{prefix}{}", page.path);
             let rows = tally.shards.get(name.as_str()).map_or(0, |group| group.rows);
