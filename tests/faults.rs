@@ -34,7 +34,8 @@ fn chat(n: usize) -> String {
 fn formats() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let lines: Vec<String> = (0..RECORDS).map(record).collect();
     let whole = lines.concat().into_bytes();
-    let blocks: Vec<Vec<u8>> = lines.chunks(RECORDS / 10).map(|c| c.concat().into_bytes()).collect();
+    let blocks: Vec<Vec<u8>> =
+        lines.chunks(RECORDS / 10).map(|c| c.concat().into_bytes()).collect();
     let zst = blocks.iter().flat_map(|b| zstd::encode_all(&b[..], 3).expect("a frame")).collect();
     let gz = blocks.iter().flat_map(|b| member(b)).collect();
     let chats = (0..RECORDS).map(chat).collect::<String>().into_bytes();

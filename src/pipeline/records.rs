@@ -168,12 +168,17 @@ impl<'c> Worker<'c> {
         }
         parts.write(Kind::Attributes, &self.attributes)?;
         parts.write(Kind::Quarantine, &self.quarantine)?;
+        self.forget();
+        Ok(())
+    }
+
+    /// Empties what was gathered.
+    pub(super) fn forget(&mut self) {
         for buffer in
             [&mut self.documents, &mut self.attributes, &mut self.quarantine, &mut self.dropped]
         {
             buffer.clear();
         }
-        Ok(())
     }
 
     fn line(&mut self, line: &[u8], marked: bool, place: &mut Place<'_>, counts: &mut Counts) {
@@ -206,7 +211,9 @@ impl<'c> Worker<'c> {
         };
         counts.records_in += 1;
         let source = document.source.as_deref();
-        if !marked {
+        // An escape, or a field besides the text, may have marked the line. Asked once more of the
+        // text, the verdict depends on it alone and is the same in every format.
+        if !(marked && self.gate.admits(document.text.as_bytes())) {
             counts.cleared += 1;
             attribute::write_row(&document.id, source, "", None, &mut self.attributes);
             if self.reads_cleared {

@@ -41,6 +41,8 @@ pub struct Row {
     pub attributes: String,
     /// In the order of [`attribute::scores`]; empty for a cleared row.
     pub scores: Vec<f32>,
+    /// Why the row was rejected.
+    pub rejected: Option<String>,
 }
 
 impl Worker<'_> {
@@ -57,6 +59,7 @@ impl Worker<'_> {
             messages: None,
             attributes: "{}".into(),
             scores: Vec::new(),
+            rejected: None,
         };
         let json = chat
             .map(|(name, value)| serde_json::json!({ name: value }).to_string())
@@ -70,6 +73,7 @@ impl Worker<'_> {
             Err(error) => {
                 let reason = error.to_string();
                 self.reject_row(json.as_bytes(), json.len() as u64, &reason, place, counts);
+                row.rejected = Some(reason);
                 return row;
             }
         };

@@ -436,22 +436,42 @@ fn close_books(
 struct Stop {
     now: Arc<AtomicBool>,
     soon: Arc<AtomicBool>,
+    /// Taken back when the run is over: the process may go on to other things.
+    #[cfg(unix)]
+    listening: Vec<signal_hook::SigId>,
+}
+
+#[cfg(unix)]
+impl Drop for Stop {
+    fn drop(&mut self) {
+        for id in self.listening.drain(..) {
+            signal_hook::low_level::unregister(id);
+        }
+    }
 }
 
 impl Stop {
     fn listen() -> io::Result<Self> {
-        let stop = Stop { now: Arc::default(), soon: Arc::default() };
+        let (now, soon) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         #[cfg(unix)]
-        {
+        let listening = {
             use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+            use signal_hook::flag::{register, register_conditional_default};
+            let mut ids = Vec::new();
             for signal in [SIGINT, SIGTERM] {
                 // A second signal ends the process the usual way.
-                signal_hook::flag::register_conditional_default(signal, stop.now.clone())?;
-                signal_hook::flag::register(signal, stop.now.clone())?;
+                ids.push(register_conditional_default(signal, now.clone())?);
+                ids.push(register(signal, now.clone())?);
             }
-            signal_hook::flag::register(SIGUSR1, stop.soon.clone())?;
-        }
-        Ok(stop)
+            ids.push(register(SIGUSR1, soon.clone())?);
+            ids
+        };
+        Ok(Stop {
+            now,
+            soon,
+            #[cfg(unix)]
+            listening,
+        })
     }
 
     fn at_once(&self) -> bool {
