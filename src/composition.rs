@@ -13,6 +13,8 @@ use crate::taxonomy::Category;
 
 /// The probability from which a document carries a trait.
 pub const THRESHOLD: f32 = 0.5;
+/// Unit of [`Cell::squares`], in bytes squared: so that 64 bits hold any corpus.
+pub const SQUARE: f64 = 4096.0;
 /// Sources that are counted by name; beyond that they are counted together, without a name.
 const SOURCES: usize = 1024;
 /// Categories that a set names at most, the likeliest ones; so the number of sets stays bounded.
@@ -91,8 +93,9 @@ pub struct Cell {
     pub documents: u64,
     /// Bytes of their texts; of records that were not decoded, as they stand in the record.
     pub bytes: u64,
-    /// Sum of the squares of these bytes, for the spread of a sum over sampled documents.
-    pub squares: u128,
+    /// Sum of the squares of these bytes, in units of [`SQUARE`], for the spread of a sum over
+    /// sampled documents.
+    pub squares: u64,
     /// Documents that went out; copies count.
     pub documents_out: u64,
     /// Bytes of their texts before any edit, times their copies or their weight.
@@ -100,10 +103,18 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// One document that came in.
+    #[must_use]
+    pub fn document(bytes: u64) -> Self {
+        let squares = (bytes as f64).powi(2) / SQUARE;
+        // The cast saturates.
+        Self { documents: 1, bytes, squares: squares.ceil() as u64, ..Self::default() }
+    }
+
     pub fn add(&mut self, other: &Self) {
         self.documents += other.documents;
         self.bytes += other.bytes;
-        self.squares += other.squares;
+        self.squares = self.squares.saturating_add(other.squares);
         self.documents_out += other.documents_out;
         self.bytes_out += other.bytes_out;
     }
@@ -238,7 +249,7 @@ mod tests {
     use super::*;
 
     fn cell(bytes: u64) -> Cell {
-        Cell { documents: 1, bytes, squares: u128::from(bytes).pow(2), ..Cell::default() }
+        Cell::document(bytes)
     }
 
     #[test]

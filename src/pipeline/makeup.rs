@@ -18,11 +18,9 @@ impl Makeup {
     pub fn kept(&mut self, source: Option<&str>, bytes: usize, out: bool) {
         let bytes = bytes as u64;
         let cell = Cell {
-            documents: 1,
-            bytes,
-            squares: u128::from(bytes) * u128::from(bytes),
             documents_out: u64::from(out),
             bytes_out: if out { bytes } else { 0 },
+            ..Cell::document(bytes)
         };
         match &mut self.run {
             Some((same, sum)) if same.as_deref() == source => sum.add(&cell),
@@ -46,11 +44,9 @@ impl Makeup {
         let copies = apply::copies(action);
         let bytes = bytes as u64;
         let mut cell = Cell {
-            documents: 1,
-            bytes,
-            squares: u128::from(bytes) * u128::from(bytes),
             documents_out: u64::from(copies),
             bytes_out: bytes * u64::from(copies),
+            ..Cell::document(bytes)
         };
         if let Action::Weight { weight, copies: None } = action {
             cell.bytes_out = (bytes as f64 * weight).round() as u64;

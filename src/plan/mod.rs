@@ -35,8 +35,6 @@ pub struct Class {
     pub traits: Traits,
     pub documents: u64,
     pub bytes: u64,
-    #[serde(skip)]
-    pub squares: u128,
     pub weight: f64,
 }
 
@@ -130,12 +128,10 @@ fn classes(lines: &[CellLine], asked: Traits, by_source: bool) -> Vec<Class> {
             traits,
             documents: 0,
             bytes: 0,
-            squares: 0,
             weight: 1.0,
         });
         class.documents += line.cell.documents;
         class.bytes += line.cell.bytes;
-        class.squares += line.cell.squares;
     }
     sums.into_values().collect()
 }
@@ -285,9 +281,9 @@ mod tests {
         let mut composition = Composition::default();
         let mut put = |source: &str, ids: &[&str], documents: u64, each: u64| {
             let traits = ids.iter().filter_map(|id| Traits::one(id)).fold(Traits::NONE, Traits::or);
-            let squares = u128::from(documents) * u128::from(each).pow(2);
+            let one = Cell::document(each);
             let bytes = documents * each;
-            let cell = Cell { documents, bytes, squares, ..Cell::default() };
+            let cell = Cell { documents, bytes, squares: documents * one.squares, ..one };
             composition.put(Some(source), traits, &cell);
         };
         put("web", &[], 9000, 1000);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Class, class_of, traits_of};
-use crate::composition::{CellLine, Composition, Traits};
+use crate::composition::{CellLine, Composition, SQUARE, Traits};
 use crate::ledger::PlannedShare;
 use crate::policy::{CopyMode, Predicted};
 
@@ -76,7 +76,7 @@ fn share(
         out_all += weight * bytes;
         let rest = weight - weight.floor();
         let variance = match realise {
-            CopyMode::Copies => rest * (1.0 - rest) * line.cell.squares as f64,
+            CopyMode::Copies => rest * (1.0 - rest) * line.cell.squares as f64 * SQUARE,
             CopyMode::Metadata => 0.0,
         };
         rounding += 0.5 * line.cell.documents as f64 * f64::from(u8::from(rest > 0.0));

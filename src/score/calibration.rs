@@ -9,12 +9,13 @@ use super::heads;
 use super::labels::Label;
 use super::logistic::{Linear, Rows, fit, sigmoid};
 use super::model::Second;
+use super::rules::Strengths;
 
 /// A document and what models that had not seen it say of it, uncalibrated.
 pub struct Held<'a> {
     pub label: &'a Label,
     /// What rules' hits say to each head.
-    pub strengths: &'a [f32; heads::COUNT],
+    pub strengths: &'a Strengths,
     pub scores: &'a [f32],
 }
 
@@ -36,6 +37,7 @@ pub fn calibrate(second: &mut Second, judged: &[Held<'_>]) {
         .map(|head| vec![head])
         .chain([categories]);
     second.hit = vec![0.0; heads::COUNT];
+    second.opposed = vec![0.0; heads::COUNT];
     for group in groups {
         let scaled = |head: usize, score: f32| lines[head].0 * score + lines[head].1;
         let joint = platt(judged, &group, &scaled);
@@ -46,7 +48,8 @@ pub fn calibrate(second: &mut Second, judged: &[Held<'_>]) {
             second.slope[head] = again * slope;
             second.offset[head] = again * offset + shift;
             if usable {
-                second.hit[head] = joint.weights[1].clamp(-MOST_WORTH, MOST_WORTH);
+                second.hit[head] = joint.weights[1].clamp(0.0, MOST_WORTH);
+                second.opposed[head] = joint.weights[2].clamp(-MOST_WORTH, 0.0);
             }
         }
     }
@@ -57,13 +60,14 @@ pub fn calibrate(second: &mut Second, judged: &[Held<'_>]) {
 /// they are worth on those flatters.
 const MOST_WORTH: f32 = 4.0;
 
-/// A line through the score (input 0) and the strength of hits (input 1) of the heads together.
+/// A line through the score (input 0) and the strength of hits for (1) and against (2) the heads.
 fn platt(judged: &[Held<'_>], group: &[usize], scaled: &dyn Fn(usize, f32) -> f32) -> Linear {
-    let mut rows = Rows::new(2);
+    let mut rows = Rows::new(3);
     let mut targets = Vec::new();
     for held in judged {
         for head in group {
-            let inputs = [scaled(*head, held.scores[*head]), held.strengths[*head]];
+            let Strengths { own, opposed } = held.strengths;
+            let inputs = [scaled(*head, held.scores[*head]), own[*head], opposed[*head]];
             rows.push((0..).zip(inputs));
             targets.push(heads::target(held.label, *head));
         }
@@ -79,7 +83,7 @@ fn evidence_thresholds(judged: &[Held<'_>], second: &Second) -> Vec<f32> {
         .map(|category| {
             let head = heads::CATEGORY + category.index();
             let p = |held: &Held<'_>| {
-                let raised = second.hit[head] * held.strengths[head];
+                let raised = second.worth(head, held.strengths);
                 sigmoid(second.calibrate(head, held.scores[head]) + raised)
             };
             let good = |threshold: f32| {

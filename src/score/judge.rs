@@ -62,8 +62,9 @@ impl Judge {
         let verdict = self.finish(document);
         if looks(&self.scorer.heads) {
             let hits = rules::hits(self.scanner.scan(document), &self.filters);
-            let value = rules::strengths(&hits)[heads::COERCION];
-            let weight = value * self.model.second.hit[heads::COERCION];
+            let strengths = rules::strengths(&hits);
+            let value = strengths.own[heads::COERCION];
+            let weight = self.model.second.worth(heads::COERCION, &strengths);
             if weight.abs() > 0.01 {
                 list.push(Contribution { name: "rules".into(), value, weight });
                 list.sort_by(|a, b| b.weight.abs().total_cmp(&a.weight.abs()));

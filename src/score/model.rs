@@ -10,12 +10,13 @@ use super::features::{DENSE, Features};
 use super::flat::Flat;
 use super::heads;
 use super::packed::{Packed, Tallies};
+use super::rules::Strengths;
 
 /// Inputs of stage two.
 pub const INPUTS: usize = DENSE + heads::COUNT + POOLS * heads::SENTENCE_COUNT;
 /// How a sentence head is pooled over the sentences: best, mean of the best three, sum.
 const POOLS: usize = 3;
-const MAGIC: &[u8; 8] = b"PARABLE\x02";
+const MAGIC: &[u8; 8] = b"PARABLE\x03";
 
 /// A model file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +66,8 @@ pub struct Second {
     pub offset: Vec<f32>,
     /// Log-odds that a rule's hit of strength 1 adds, per head.
     pub hit: Vec<f32>,
+    /// Log-odds that a hit of strength 1 adds which speaks against the head.
+    pub opposed: Vec<f32>,
     /// Evidence threshold per category.
     pub evidence: Vec<f32>,
     /// `weights` input by input, made at the first use: so all heads are summed side by side.
@@ -186,10 +189,16 @@ impl Second {
     }
 
     /// Adds what rules' hits of these strengths are worth to calibrated log-odds.
-    pub fn raise(&self, scores: &mut [f32], strengths: &[f32]) {
+    pub fn raise(&self, scores: &mut [f32], strengths: &Strengths) {
         for (head, score) in scores.iter_mut().enumerate() {
-            *score += self.hit[head] * strengths[head];
+            *score += self.worth(head, strengths);
         }
+    }
+
+    /// Log-odds that hits of these strengths add to a head.
+    #[must_use]
+    pub fn worth(&self, head: usize, strengths: &Strengths) -> f32 {
+        self.hit[head] * strengths.own[head] + self.opposed[head] * strengths.opposed[head]
     }
 }
 
@@ -255,6 +264,7 @@ impl Model {
             slope: reader.floats(heads::COUNT)?,
             offset: reader.floats(heads::COUNT)?,
             hit: reader.floats(heads::COUNT)?,
+            opposed: reader.floats(heads::COUNT)?,
             evidence: reader.floats(crate::taxonomy::Category::COUNT)?,
             by_input: OnceLock::new(),
         };
@@ -290,6 +300,7 @@ impl Model {
             &second.slope,
             &second.offset,
             &second.hit,
+            &second.opposed,
             &second.evidence,
         ] {
             floats(&mut out, list);

@@ -36,24 +36,43 @@ pub fn hits(scan: &Scan, filters: &FilterSet) -> Vec<Hit> {
     scan.hits.iter().filter_map(of).collect()
 }
 
-/// What the hits say to each head: the strength of the strongest that speaks to its question.
+/// What the hits say to each head: the strength of the strongest hit that speaks for it, and of the
+/// strongest that speaks against it. A mind that coerces is seldom one to admire, and the other way
+/// round.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Strengths {
+    pub own: [f32; heads::COUNT],
+    pub opposed: [f32; heads::COUNT],
+}
+
+const COERCIVE: [usize; 5] = [heads::COERCION, heads::ENACTED, 2, 3, 4];
+const ADMIRABLE: [usize; 2] = [heads::ADMIRABLE_SLIGHT, heads::ADMIRABLE];
+
+/// What these hits say to each head.
 #[must_use]
-pub fn strengths(hits: &[Hit]) -> [f32; heads::COUNT] {
-    let mut out = [0.0_f32; heads::COUNT];
+pub fn strengths(hits: &[Hit]) -> Strengths {
+    let (mut own, mut opposed) = ([0.0_f32; heads::COUNT], [0.0_f32; heads::COUNT]);
+    let raise = |slot: &mut f32, strength: f32| *slot = slot.max(strength);
     for hit in hits {
-        let own = heads::CATEGORY + hit.category.index();
-        let general: &[usize] = if hit.category.is_coercion() {
-            &[heads::COERCION, heads::ENACTED, 2, 3, 4]
-        } else {
-            &[heads::ADMIRABLE_SLIGHT, heads::ADMIRABLE, heads::REASON]
-        };
+        let coerces = hit.category.is_coercion();
+        raise(&mut own[heads::CATEGORY + hit.category.index()], hit.strength);
         // A rule fires where an artificial mind is the doer, whatever it does.
-        let agent = [heads::AGENT + Agent::Ai.index(), heads::AGENT + Agent::None.index()];
-        for head in general.iter().chain(&agent).chain([&own]) {
-            out[*head] = out[*head].max(hit.strength);
+        for agent in Agent::ALL {
+            let head = heads::AGENT + agent.index();
+            let side = if *agent == Agent::Ai { &mut own } else { &mut opposed };
+            raise(&mut side[head], hit.strength);
+        }
+        for head in COERCIVE {
+            raise(if coerces { &mut own[head] } else { &mut opposed[head] }, hit.strength);
+        }
+        for head in ADMIRABLE {
+            raise(if coerces { &mut opposed[head] } else { &mut own[head] }, hit.strength);
+        }
+        for category in Category::ALL.iter().filter(|c| c.is_coercion() != coerces) {
+            raise(&mut opposed[heads::CATEGORY + category.index()], hit.strength);
         }
     }
-    out
+    Strengths { own, opposed }
 }
 
 /// Puts the hits into the verdict's evidence: a hit that overlaps evidence of its category names

@@ -21,7 +21,7 @@ use super::heads;
 use super::labels::Label;
 use super::logistic::{Linear, Rows, Target, fit, fit_near};
 use super::model::{First, INPUTS, Model, Second, Signals, inputs, term};
-use super::rules::{self, Hit};
+use super::rules::{self, Hit, Strengths};
 use super::verdict::Verdict;
 use super::words::Words;
 
@@ -66,7 +66,7 @@ struct Example<'a> {
     marks: Vec<u32>,
     hits: Vec<Hit>,
     /// What the hits say to each head.
-    strengths: [f32; heads::COUNT],
+    strengths: Strengths,
     fold: usize,
 }
 
@@ -392,6 +392,7 @@ fn fit_second(
     second.slope = vec![1.0; heads::COUNT];
     second.offset = vec![0.0; heads::COUNT];
     second.hit = vec![0.0; heads::COUNT];
+    second.opposed = vec![0.0; heads::COUNT];
     second.evidence = vec![0.4; Category::COUNT];
     second
 }
