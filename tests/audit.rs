@@ -118,3 +118,52 @@ fn intervals_hold_the_truth_as_often_as_they_say() {
     println!("means {means:?}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+// --- the human check --------------------------------------------------------------------------
+
+/// Share of corpora in which the interval from people's answers holds the true prevalence.
+fn review_coverage(rates: [f64; 6], sizes: [u64; 6], most: usize, seed: u64) -> f64 {
+    use parable::audit::review::{Answer, Label, allocation, review};
+    let held = (0..CORPORA)
+        .into_par_iter()
+        .filter(|nth| {
+            let mut stream = Stream(seed ^ nth.wrapping_mul(0xD134_2543_DE82_EF95));
+            stream.next();
+            let drawn = allocation(&sizes, most);
+            let mut labels = Vec::new();
+            for band in 0..6u8 {
+                let n = drawn[usize::from(band)] as u64;
+                let yes = stream.binomial(n, rates[usize::from(band)]);
+                labels.extend((0..n).map(|i| Label {
+                    shard: String::new(),
+                    id: format!("{band} {i}"),
+                    band,
+                    answer: if i < yes { Answer::Yes } else { Answer::No },
+                    versions: String::new(),
+                }));
+            }
+            let all: u64 = sizes.iter().sum();
+            let truth: f64 = rates.iter().zip(sizes).map(|(r, n)| r * n as f64 / all as f64).sum();
+            let found = review(&labels, &sizes).prevalence.expect("every band is read");
+            found.low <= truth && truth <= found.high
+        })
+        .count();
+    held as f64 / CORPORA as f64
+}
+
+#[test]
+fn answers_of_people_give_intervals_that_hold() {
+    // Where a large band has next to no true ones the interval is cautious; it may not be bold.
+    for (nth, (rates, sizes, least)) in [
+        ([0.0005, 0.01, 0.1, 0.3, 0.6, 0.9], [900_000, 90_000, 8_000, 1_500, 400, 100], 0.93),
+        ([0.05, 0.1, 0.2, 0.4, 0.6, 0.8], [5_000, 3_000, 2_000, 900, 500, 300], 0.93),
+        ([0.2, 0.3, 0.4, 0.5, 0.7, 0.9], [10_000, 10_000, 10_000, 10_000, 10_000, 10_000], 0.93),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let held = review_coverage(rates, sizes, 300, nth as u64 + 77);
+        println!("{held:.4} {rates:?}");
+        assert!(held >= least, "{held} {rates:?}");
+    }
+}

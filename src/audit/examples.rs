@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::clusters::{self, Copies};
 use super::gather::{AuditError, Gathered};
 use super::row::{ADMIRABLE, COERCION, ENACTED, Row, SEVERITY};
 use super::sample::{Pick, doubtful};
@@ -22,7 +23,7 @@ const EXCERPT: usize = 1400;
 const AROUND: usize = 220;
 
 /// A document as the report shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Example {
     pub id: String,
     pub shard: String,
@@ -60,6 +61,13 @@ pub struct Stretch {
     pub gap: bool,
 }
 
+/// What a report shows of the documents themselves.
+#[derive(Clone, Debug, Default)]
+pub struct Shown {
+    pub examples: Vec<Example>,
+    pub copies: Copies,
+}
+
 /// Finds the texts of all sampled rows: in `originals` where those are given, else among the
 /// documents that the runs wrote.
 ///
@@ -69,15 +77,29 @@ pub fn find(
     gathered: &Gathered,
     originals: &[Input],
     fields: &FieldPaths,
-) -> Result<Vec<Example>, AuditError> {
+) -> Result<Shown, AuditError> {
     let picks = gathered.tally.samples.all();
     let texts = texts(gathered, &picks, originals, fields)?;
-    Ok(picks.iter().map(|pick| example(pick, texts.get(&key(pick)))).collect())
+    let flagged: Vec<(String, &str)> = picks
+        .iter()
+        .filter(|pick| pick.row.scores[COERCION] >= THRESHOLD)
+        .filter_map(|pick| {
+            let name = format!("{}: {}", pick.shard, pick.row.id);
+            texts.get(&key(pick)).map(|text| (name, text.as_str()))
+        })
+        .collect();
+    Ok(Shown {
+        copies: clusters::copies(&flagged),
+        examples: picks.iter().map(|p| example(p, texts.get(&key(p)), EXCERPT)).collect(),
+    })
 }
 
-type Key = (Arc<str>, String);
+/// Shard and id.
+pub type Key = (Arc<str>, String);
 
-fn key(pick: &Pick) -> Key {
+/// By what a pick's text is found.
+#[must_use]
+pub fn key(pick: &Pick) -> Key {
     (pick.shard.clone(), pick.row.id.to_string())
 }
 
@@ -309,7 +331,9 @@ fn prefixing(note: &str) -> bool {
         .is_ok_and(|n| matches!(n.action.as_str(), "condition" | "tag"))
 }
 
-fn example(pick: &Pick, text: Option<&String>) -> Example {
+/// A picked row with an excerpt of at most `most` characters of its text.
+#[must_use]
+pub fn example(pick: &Pick, text: Option<&String>, most: usize) -> Example {
     let row = &pick.row;
     let round = |score: f32| (score * 1000.0).round() / 1000.0;
     let coercion = row.scores[COERCION];
@@ -335,7 +359,7 @@ fn example(pick: &Pick, text: Option<&String>) -> Example {
         chars: row.chars,
         doubtful: coercion >= THRESHOLD && doubtful(row),
         boundary: (coercion - THRESHOLD).abs() < 0.1,
-        text: text.map(|text| excerpt(text, row)).unwrap_or_default(),
+        text: text.map(|text| excerpt(text, row, most)).unwrap_or_default(),
         missing: text.is_none().then_some(
             "the text was not found: it was changed by the policy, or the documents were not given",
         ),
@@ -344,7 +368,7 @@ fn example(pick: &Pick, text: Option<&String>) -> Example {
 
 /// The text around its evidence, or its beginning where there is none.
 #[must_use]
-pub fn excerpt(text: &str, row: &Row<'_>) -> Vec<Stretch> {
+pub fn excerpt(text: &str, row: &Row<'_>, most: usize) -> Vec<Stretch> {
     let offsets: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
     let chars = offsets.len() - 1;
     let mut marks: Vec<_> =
@@ -352,15 +376,15 @@ pub fn excerpt(text: &str, row: &Row<'_>) -> Vec<Stretch> {
     marks.sort_by(|a, b| b.strength.total_cmp(&a.strength).then(a.start.cmp(&b.start)));
     // Windows around the strongest places, as many as fit.
     let mut windows: Vec<(usize, usize)> = Vec::new();
-    let mut room = EXCERPT;
-    if chars <= EXCERPT {
+    let mut room = most;
+    if chars <= most {
         windows.push((0, chars));
     } else if marks.is_empty() {
-        windows.push((0, EXCERPT / 2));
+        windows.push((0, most / 2));
     }
-    for mark in marks.iter().filter(|_| chars > EXCERPT) {
+    for mark in marks.iter().filter(|_| chars > most) {
         let from = (mark.start as usize).saturating_sub(AROUND);
-        let to = (mark.end as usize + AROUND).min(chars).min(from + EXCERPT);
+        let to = (mark.end as usize + AROUND).min(chars).min(from + most);
         if to - from <= room {
             room -= to - from;
             windows.push((from, to));
@@ -418,7 +442,7 @@ mod tests {
 
     #[test]
     fn a_short_text_is_shown_whole_with_its_marks() {
-        let pieces = excerpt("ä😀 robot hides it", &row(&[(3, 8), (5, 12), (90, 99)]));
+        let pieces = excerpt("ä😀 robot hides it", &row(&[(3, 8), (5, 12), (90, 99)]), EXCERPT);
         let shown: Vec<(&str, bool)> =
             pieces.iter().map(|p| (p.t.as_str(), p.c.is_some())).collect();
         assert_eq!(shown, [("ä😀 ", false), ("robot", true), (" hid", true), ("es it", false)]);
@@ -427,11 +451,11 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_to_its_evidence() {
         let text = "x".repeat(5000) + "HERE" + &"y".repeat(5000);
-        let pieces = excerpt(&text, &row(&[(5000, 5004)]));
+        let pieces = excerpt(&text, &row(&[(5000, 5004)]), EXCERPT);
         let all: usize = pieces.iter().map(|p| p.t.len()).sum();
         assert!(all <= EXCERPT && pieces[0].gap && pieces.last().is_some_and(|p| p.gap));
         assert_eq!(pieces.iter().find(|p| p.c.is_some()).map(|p| p.t.as_str()), Some("HERE"));
-        let none = excerpt(&text, &row(&[]));
+        let none = excerpt(&text, &row(&[]), EXCERPT);
         assert_eq!(none[0].t.len(), EXCERPT / 2);
     }
 }

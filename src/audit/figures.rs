@@ -4,19 +4,24 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::by::Grouping;
+use super::cell::Cells;
+use super::clusters::Copies;
 use super::gather::Gathered;
 use super::interval::{self, Corrected, Estimate};
 use super::quality::Quality;
+use super::review::Review;
 use super::row::{ADMIRABLE, COERCION, ENACTED, SCORES, SEVERITY, score_id};
 use super::sample::BANDS;
-use super::tally::{Group, THRESHOLD, Tally, Weight};
+use super::tally::{Group, Named, THRESHOLD, Tally, Weight};
+use crate::composition::Composition;
 use crate::taxonomy::{Agent, Category, Frame, Portrayal};
 
 /// Version of `audit.json`; it changes when a field changes its meaning or goes.
 pub const SCHEMA: u32 = 1;
 
 /// `audit.json`. A function of the attributes, ledgers and settings alone.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Audit {
     pub schema: u32,
     pub parable: String,
@@ -34,6 +39,9 @@ pub struct Audit {
     pub headline: Vec<Line>,
     pub tables: Vec<Table>,
     pub sources: Vec<GroupLine>,
+    /// Groups by fields of the documents, where that was asked for.
+    #[serde(default)]
+    pub groups: Vec<Grouping>,
     pub shards: Vec<ShardLine>,
     pub lengths: Vec<LengthLine>,
     pub cooccurrence: Matrix,
@@ -42,15 +50,32 @@ pub struct Audit {
     pub rules: Vec<RuleLine>,
     /// What the policy did: action → records. Empty where no ledger was found.
     pub actions: BTreeMap<String, u64>,
+    /// Documents and bytes by source and traits, in and out; empty where no ledger was found.
+    #[serde(default)]
+    pub composition: Composition,
+    /// Rule of the policy → records that it decided. Empty where no ledger was found.
+    #[serde(default)]
+    pub policy_rules: BTreeMap<String, u64>,
     pub quarantine: Vec<Reason>,
     pub damage: Vec<Damaged>,
     pub quality: Quality,
     /// Documents by band of the coercion score, as the human check draws from them.
     pub bands: Vec<Band>,
+    /// Flagged and admirable documents by all that they share, for planning.
+    #[serde(default)]
+    pub cells: Cells,
+    /// Near-duplicates among the sampled flagged texts; none where no texts were read.
+    #[serde(default)]
+    pub copies: Option<Copies>,
+    /// What people said of a sample; none where no labels were given.
+    #[serde(default)]
+    pub review: Option<Review>,
 }
 
 /// Something that a reader must know before the figures.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Notice {
     /// `alert` changes what the figures mean; `note` does not.
     pub level: String,
@@ -58,7 +83,7 @@ pub struct Notice {
 }
 
 /// Versions that the inputs were made with; more than one of a kind only where that was allowed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Versions {
     pub filter_sets: Vec<String>,
     pub models: Vec<String>,
@@ -66,7 +91,7 @@ pub struct Versions {
     pub gates: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Totals {
     /// Attribute rows: one for each record that came in.
     pub documents: u64,
@@ -87,7 +112,7 @@ pub struct Totals {
 }
 
 /// One share with everything that is known of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Line {
     pub key: String,
     pub documents: u64,
@@ -108,7 +133,7 @@ pub struct Line {
 }
 
 /// Shares that belong together.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Table {
     pub id: String,
     pub title: String,
@@ -117,7 +142,7 @@ pub struct Table {
     pub lines: Vec<Line>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct GroupLine {
     pub key: String,
     pub documents: u64,
@@ -131,7 +156,7 @@ pub struct GroupLine {
     pub histogram: Vec<u64>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ShardLine {
     pub key: String,
     pub documents: u64,
@@ -144,7 +169,7 @@ pub struct ShardLine {
     pub outlier: bool,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LengthLine {
     /// Code points, both ends included.
     pub from: u64,
@@ -156,14 +181,14 @@ pub struct LengthLine {
     pub raw: Option<Estimate>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Matrix {
     pub rows: Vec<String>,
     pub columns: Vec<String>,
     pub counts: Vec<Vec<u64>>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Histogram {
     pub score: String,
     /// Upper end of the last bin.
@@ -171,26 +196,26 @@ pub struct Histogram {
     pub counts: Vec<u64>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RuleLine {
     pub rule: String,
     pub documents: u64,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Reason {
     pub reason: String,
     pub records: u64,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Damaged {
     pub shard: String,
     pub byte_offset: u64,
     pub message: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Band {
     pub from: f64,
     pub scored: bool,
@@ -227,6 +252,20 @@ impl Maker<'_> {
         line
     }
 
+    /// Groups with most documents first; those whose names were let go come last, together.
+    fn groups(&self, named: &Named<Group>, what: &str) -> Vec<GroupLine> {
+        let none = format!("(no {what})");
+        let mut groups: Vec<GroupLine> = named
+            .iter()
+            .map(|(name, group)| self.group(if name.is_empty() { &none } else { name }, group))
+            .collect();
+        groups.sort_by(|a, b| b.documents.cmp(&a.documents).then_with(|| a.key.cmp(&b.key)));
+        if named.others_any {
+            groups.push(self.group(&format!("(other {what}s)"), &named.others));
+        }
+        groups
+    }
+
     fn group(&self, key: &str, group: &Group) -> GroupLine {
         let line =
             |score, weight| self.line(score_id(score), weight, group.rows, Some(score_id(score)));
@@ -243,21 +282,34 @@ impl Maker<'_> {
     }
 }
 
+/// Groups by fields of the documents as `audit.json` gives them.
+#[must_use]
+pub fn groupings(
+    grouped: &super::by::Grouped,
+    tally: &Tally,
+    quality: &Quality,
+    bytes_per_token: f64,
+) -> Vec<Grouping> {
+    let maker = Maker { quality, bytes: None, bytes_per_token };
+    let unknown = tally.rows.saturating_sub(grouped.rows);
+    grouped
+        .fields
+        .iter()
+        .map(|(field, named)| Grouping {
+            field: field.clone(),
+            groups: maker.groups(named, field),
+            unknown,
+        })
+        .collect()
+}
+
 /// All figures of what was gathered.
 #[must_use]
 pub fn audit(gathered: &Gathered, quality: &Quality, bytes_per_token: f64) -> Audit {
     let tally = &gathered.tally;
     let books = &gathered.books;
     let maker = Maker { quality, bytes: books.bytes_decoded, bytes_per_token };
-    let mut sources: Vec<GroupLine> = tally
-        .sources
-        .iter()
-        .map(|(name, group)| maker.group(if name.is_empty() { "(no source)" } else { name }, group))
-        .collect();
-    sources.sort_by(|a, b| b.documents.cmp(&a.documents).then_with(|| a.key.cmp(&b.key)));
-    if tally.sources.others_any {
-        sources.push(maker.group("(other sources)", &tally.sources.others));
-    }
+    let sources = maker.groups(&tally.sources, "source");
     let mut rules: Vec<RuleLine> =
         tally.rules.iter().map(|(rule, n)| RuleLine { rule: rule.into(), documents: *n }).collect();
     rules.sort_by(|a, b| b.documents.cmp(&a.documents).then_with(|| a.rule.cmp(&b.rule)));
@@ -285,6 +337,7 @@ pub fn audit(gathered: &Gathered, quality: &Quality, bytes_per_token: f64) -> Au
         headline: [COERCION, ENACTED, ADMIRABLE].map(|s| maker.score(tally, s)).to_vec(),
         tables: tables(&maker, tally),
         sources,
+        groups: Vec::new(),
         shards: super::outlier::shards(tally),
         lengths: lengths(tally),
         cooccurrence: matrix(ids(Category::ALL), ids(Category::ALL), &tally.together),
@@ -298,6 +351,8 @@ pub fn audit(gathered: &Gathered, quality: &Quality, bytes_per_token: f64) -> Au
             .collect(),
         rules,
         actions: books.actions.clone(),
+        composition: books.composition.clone(),
+        policy_rules: books.policy_rules.clone(),
         quarantine: books.quarantine.clone(),
         damage: books.damage.clone(),
         quality: quality.clone(),
@@ -311,6 +366,9 @@ pub fn audit(gathered: &Gathered, quality: &Quality, bytes_per_token: f64) -> Au
                 documents,
             })
             .collect(),
+        cells: super::cell::cells(tally),
+        copies: None,
+        review: None,
     }
 }
 

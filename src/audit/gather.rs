@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::figures::{Damaged, Notice, Reason, Versions};
 use super::row::Row;
 use super::tally::Tally;
+use crate::composition::Composition;
 use crate::ledger::Ledger;
 use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
@@ -49,6 +50,10 @@ pub enum AuditError {
     NotAttributes { path: String, line: u64, message: String },
     #[error("{path}: {message}")]
     Json { path: String, message: String },
+    #[error(transparent)]
+    Quality(#[from] super::quality::QualityError),
+    #[error(transparent)]
+    Review(#[from] super::review::ReviewError),
 }
 
 impl AuditError {
@@ -66,6 +71,8 @@ pub struct Books {
     pub bytes_decoded: Option<u64>,
     pub quarantined: u64,
     pub actions: BTreeMap<String, u64>,
+    pub composition: Composition,
+    pub policy_rules: BTreeMap<String, u64>,
     pub quarantine: Vec<Reason>,
     pub damage: Vec<Damaged>,
 }
@@ -75,15 +82,17 @@ pub struct Gathered {
     pub inputs: Vec<String>,
     /// Output folders of runs among the inputs.
     pub folders: Vec<PathBuf>,
+    /// Attribute files with their shards.
+    pub(super) parts: Vec<Part>,
     pub tally: Tally,
     pub books: Books,
     pub notices: Vec<Notice>,
 }
 
 /// One attribute file and the name of the shard that it belongs to.
-struct Part {
-    input: Input,
-    shard: Arc<str>,
+pub(super) struct Part {
+    pub(super) input: Input,
+    pub(super) shard: Arc<str>,
 }
 
 /// Reads attribute files and output folders.
@@ -137,6 +146,7 @@ pub fn gather(inputs: &[String], reading: Reading) -> Result<Gathered, AuditErro
     Ok(Gathered {
         inputs: inputs.to_vec(),
         folders,
+        parts,
         tally,
         books,
         notices: notices.into_iter().collect(),
@@ -333,6 +343,8 @@ fn close(
             .then(|| ledgers.iter().map(|(_, l)| l.totals.bytes_decoded).sum()),
         quarantined: ledgers.iter().map(|(_, l)| l.totals.quarantined).sum(),
         actions: BTreeMap::new(),
+        composition: Composition::default(),
+        policy_rules: BTreeMap::new(),
         quarantine: Vec::new(),
         damage: Vec::new(),
     };
@@ -342,6 +354,16 @@ fn close(
         let values = [ledger.filter_set.clone(), ledger.model.clone(), policy, ledger.gate.clone()];
         versions.iter_mut().zip(values).for_each(|(set, value)| _ = set.insert(value));
         count_actions(ledger, &mut books.actions);
+        books.composition.add(&ledger.composition);
+        for (rule, n) in &ledger.policy_rules {
+            *books.policy_rules.entry(rule.clone()).or_default() += n;
+        }
+        if ledger.totals.policy_faults > 0 {
+            notices.insert(alert(format!(
+                "{prefix}{} times a rule of the policy could not be evaluated and did not apply",
+                ledger.totals.policy_faults
+            )));
+        }
         for page in &ledger.shards {
             let name = format!("{prefix}{}", page.path);
             let rows = tally.shards.get(name.as_str()).map_or(0, |group| group.rows);

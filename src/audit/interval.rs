@@ -22,7 +22,7 @@ const Z_ONE: f64 = 1.644_853_626_951_472_7;
 const CONFLICT: f64 = 2.326;
 
 /// A share with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Estimate {
     pub value: f64,
     pub low: f64,
@@ -32,7 +32,7 @@ pub struct Estimate {
 }
 
 /// A share corrected for the scorer's errors.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Corrected {
     pub value: f64,
     pub low: f64,
@@ -60,6 +60,12 @@ pub fn share(count: u64, of: u64) -> Option<Estimate> {
         let (low, high) = jeffreys(count, of);
         Estimate { value, low, high, bound: false }
     })
+}
+
+/// Two-sided limits of a share, for sums of shares.
+#[must_use]
+pub(crate) fn limits(count: u64, of: u64) -> (f64, f64) {
+    if of == 0 || count > of { (0.0, 1.0) } else { jeffreys(count, of) }
 }
 
 /// Counts from which the normal approximation (Wilson) and Jeffreys agree to more digits than are

@@ -5,21 +5,26 @@
 //! scorer's measured quality from [`quality`]; [`examples`] finds the texts that a report shows and
 //! [`report`] writes it. No rule and no model is asked here: the audit says what the rows say.
 
+pub mod by;
+pub mod cell;
+pub mod clusters;
 pub mod compare;
 pub mod examples;
+pub mod export;
 pub mod figures;
 pub mod gather;
 pub mod interval;
 mod outlier;
 pub mod quality;
 pub mod report;
+pub mod review;
 pub mod row;
 pub mod sample;
 pub mod tally;
 
 use std::path::Path;
 
-pub use figures::{Audit, audit};
+pub use figures::{Audit, Notice, audit};
 pub use gather::{AuditError, Gathered, Reading, gather};
 pub use quality::Quality;
 pub use row::Row;
@@ -33,22 +38,29 @@ pub const BYTES_PER_TOKEN: f64 = 4.4;
 /// Writes `audit.json` and `report.html` into the output folder of a finished run.
 ///
 /// `originals` are the shards that the run read: examples are taken from them, since the documents
-/// written may have been changed. Where it is empty, the written documents are used.
+/// written may have been changed. Where it is empty, the written documents are used. `built_in` is
+/// the version of the model whose errors were measured.
 ///
 /// # Errors
 /// See [`AuditError`].
-pub fn write(out: &Path, originals: &[Input], fields: &FieldPaths) -> Result<Audit, AuditError> {
+pub fn write(
+    out: &Path,
+    originals: &[Input],
+    fields: &FieldPaths,
+    built_in: &str,
+) -> Result<Audit, AuditError> {
     let inputs = [out.display().to_string()];
     let gathered = gather(&inputs, Reading::default())?;
-    let quality = Quality::embedded()
-        .map_err(|e| AuditError::Json { path: "quality.toml".into(), message: e.to_string() })?;
+    let (quality, unmeasured) = Quality::of_models(&gathered.books.versions.models, built_in)?;
     let mut figures = audit(&gathered, &quality, BYTES_PER_TOKEN);
+    figures.notices.extend(unmeasured.map(|text| Notice { level: "note".into(), text }));
     // The place of the folder is the machine's, not the data's: a moved run has the same audit.
     figures.inputs = vec![".".into()];
     let shown = examples::find(&gathered, originals, fields)?;
+    figures.copies = Some(shown.copies);
     let command = "parable audit . -o report.html --json audit.json";
     write_json(&out.join("audit.json"), &figures)?;
-    write_report(&out.join("report.html"), &figures, &shown, command)?;
+    write_report(&out.join("report.html"), &figures, &shown.examples, command)?;
     Ok(figures)
 }
 
@@ -77,6 +89,40 @@ pub fn write_report(
 ) -> Result<(), AuditError> {
     let page = report::audit_page(figures, examples, command);
     output::write_whole(path, page.as_bytes()).map_err(|e| AuditError::io(path, e))
+}
+
+/// Draws documents for people to read and writes `review.html`, `label-studio.json` and
+/// `label-studio.xml` into a folder; says how many there are. `command` is how answers come back.
+///
+/// # Errors
+/// See [`AuditError`].
+pub fn write_review(
+    folder: &Path,
+    gathered: &Gathered,
+    most: usize,
+    (originals, fields): (&[Input], &FieldPaths),
+    command: &str,
+) -> Result<usize, AuditError> {
+    let drawn = review::draw(&gathered.tally, most);
+    let picks: Vec<_> = drawn.iter().map(|(_, pick)| pick.clone()).collect();
+    let texts = examples::texts(gathered, &picks, originals, fields)?;
+    let items: Vec<report::review::Item> = drawn
+        .iter()
+        .map(|(band, pick)| report::review::Item {
+            key: report::review::Key { shard: pick.shard.to_string(), id: pick.row.id.to_string() },
+            band: *band,
+            example: examples::example(pick, texts.get(&examples::key(pick)), report::review::TEXT),
+        })
+        .collect();
+    let versions = review::versions(&gathered.books.versions);
+    let put = |name: &str, text: &str| {
+        let path = folder.join(name);
+        output::write_whole(&path, text.as_bytes()).map_err(|e| AuditError::io(&path, e))
+    };
+    put("review.html", &report::review::page(&items, &versions, command))?;
+    put("label-studio.xml", report::review::INTERFACE)?;
+    write_json(&folder.join("label-studio.json"), &report::review::tasks(&items, &versions))?;
+    Ok(items.len())
 }
 
 /// Writes the report on two audits.

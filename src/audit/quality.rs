@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 const EMBEDDED: &str = include_str!("../../filters/model/quality.toml");
 
 /// Right and wrong answers to one question at its threshold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
     pub true_positives: u64,
@@ -31,7 +33,7 @@ impl Counts {
 }
 
 /// The measured quality of a scorer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quality {
     /// What was measured, on what, and how; shown in reports.
@@ -80,6 +82,27 @@ impl Quality {
         Self::parse("filters/model/quality.toml", EMBEDDED)
     }
 
+    /// The quality of the model that rows were made with: that of the built-in one, whose version
+    /// is `embedded`, or nothing, with the reason. Where no ledger names a model, it is taken to be
+    /// the built-in one.
+    ///
+    /// # Errors
+    /// See [`Quality::embedded`].
+    pub fn of_models(
+        models: &[String],
+        embedded: &str,
+    ) -> Result<(Self, Option<String>), QualityError> {
+        let quality = Self::embedded()?;
+        let Some(other) = models.iter().find(|model| *model != embedded) else {
+            return Ok((quality, None));
+        };
+        let reason = format!(
+            "scored with model {other}, whose errors were not measured: nothing is corrected for them (--quality gives its counts)"
+        );
+        let summary = format!("not measured for model {other}");
+        Ok((Quality { summary, questions: BTreeMap::new(), ..quality }, Some(reason)))
+    }
+
     #[must_use]
     pub fn of(&self, score: &str) -> Option<&Counts> {
         self.questions.get(score)
@@ -94,6 +117,10 @@ mod tests {
     fn the_file_that_ships_is_valid_and_mistakes_are_named() {
         let shipped = Quality::embedded().expect("valid");
         assert!(shipped.of("coercion").is_some_and(|c| c.positives() > 0 && c.negatives() > 0));
+        let (same, none) = Quality::of_models(&["m".into()], "m").expect("valid");
+        assert!(none.is_none() && same == shipped);
+        let (other, why) = Quality::of_models(&["n".into()], "m").expect("valid");
+        assert!(other.questions.is_empty() && why.is_some_and(|why| why.contains("model n")));
         let wrong = "summary = \"s\"\nthreshold = 0.5\n[questions.coercoin]\ntrue_positives = 1\nfalse_positives = 1\nfalse_negatives = 1\ntrue_negatives = 1\n";
         let error = Quality::parse("q.toml", wrong).expect_err("no such score").to_string();
         assert!(error.contains("coercoin"), "{error}");

@@ -68,7 +68,7 @@ impl Default for Group {
 }
 
 impl Group {
-    fn add(&mut self, row: &Row<'_>) {
+    pub(super) fn add(&mut self, row: &Row<'_>) {
         self.rows += 1;
         if !row.scored {
             return;
@@ -90,7 +90,7 @@ impl Group {
         }
     }
 
-    fn merge(&mut self, other: &Group) {
+    pub(super) fn merge(&mut self, other: &Group) {
         self.rows += other.rows;
         self.scored.merge(other.scored);
         self.flagged.merge(other.flagged);
@@ -112,7 +112,12 @@ pub struct Named<T> {
 }
 
 impl<T: Default> Named<T> {
-    fn with(&mut self, name: &str, add: impl FnOnce(&mut T), merge: impl FnOnce(&mut T, &T)) {
+    pub(super) fn with(
+        &mut self,
+        name: &str,
+        add: impl FnOnce(&mut T),
+        merge: impl FnOnce(&mut T, &T),
+    ) {
         let hash = xxhash_rust::xxh3::xxh3_64(name.as_bytes());
         if let Some((_, value)) = self.kept.get_mut(&hash) {
             return add(value);
@@ -131,7 +136,7 @@ impl<T: Default> Named<T> {
         }
     }
 
-    fn merge(&mut self, other: Named<T>, merge: impl Fn(&mut T, &T)) {
+    pub(super) fn merge(&mut self, other: Named<T>, merge: impl Fn(&mut T, &T)) {
         for (name, value) in other.kept.values() {
             self.with(name, |mine| merge(mine, value), &merge);
         }
@@ -181,6 +186,8 @@ pub struct Tally {
     pub shards: BTreeMap<Arc<str>, Group>,
     pub lengths: Vec<Group>,
     pub rules: Named<u64>,
+    /// What [`super::cell`] tells apart, for planning: source, frame, severity and marks together.
+    pub cells: Named<Weight>,
     /// Flagged rows with the look of a false alarm.
     pub doubtful: u64,
     /// Lines that were no attribute rows.
@@ -210,6 +217,7 @@ impl Tally {
             shards: BTreeMap::new(),
             lengths: vec![Group::default(); LENGTHS],
             rules: Named::default(),
+            cells: Named::default(),
             doubtful: 0,
             unreadable: 0,
             samples: Samples::new(seed, review),
@@ -225,6 +233,10 @@ impl Tally {
             None => self.shards.entry(shard.clone()).or_default().add(row),
         }
         let source = row.source.as_deref().unwrap_or("");
+        if let Some(cell) = super::cell::key(row) {
+            let bytes = row.size();
+            self.cells.with(&cell, |w| w.put(bytes), |others, gone| others.merge(*gone));
+        }
         self.sources.with(source, |group| group.add(row), |others, gone| others.merge(gone));
         self.samples.offer(shard, row);
         if row.scored {
@@ -289,6 +301,7 @@ impl Tally {
             self.shards.entry(shard.clone()).or_default().merge(group);
         }
         self.sources.merge(other.sources, Group::merge);
+        self.cells.merge(other.cells, |mine, theirs| mine.merge(*theirs));
         self.rules.merge(other.rules, |mine, theirs| *mine += theirs);
         self.samples.merge(other.samples);
     }

@@ -223,16 +223,20 @@ fn pass(args: &Common, policy: &str, run: Option<&RunArgs>) -> Result<ExitCode> 
         progress.finish();
         outcome?
     };
+    let mut figures = None;
     if run.is_some_and(|run| !run.no_report) {
         // Examples are shown as they came in, not as the policy left them.
         let originals = expand(&config.inputs)?;
-        crate::audit::write(&config.out, &originals, &config.fields)?;
+        let built_in = Model::embedded();
+        let (out, fields) = (&config.out, &config.fields);
+        figures = Some(crate::audit::write(out, &originals, fields, built_in.version())?);
     }
     let ledger = &outcome.ledger;
     if args.json {
         anstream::println!("{}", serde_json::to_string_pretty(ledger)?);
     } else if !args.quiet {
         super::progress::summary(ledger, &args.out);
+        figures.iter().for_each(super::audit::shares);
     }
     Ok(if allowed.allows(ledger) {
         ExitCode::SUCCESS

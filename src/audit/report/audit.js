@@ -52,7 +52,7 @@ function card(example) {
   veil(body);
   return el("article", { class: "card example" },
     el("h3", {}, example.id),
-    el("p", { class: "quiet" }, `${example.source} · ${example.shard} · ${number(example.chars)} characters`),
+    el("p", { class: "quiet" }, `${example.source} · ${example.shard}` + (example.chars ? ` · ${number(example.chars)} characters` : "")),
     chips.length ? el("ul", { class: "chips", "aria-label": "Categories" }, chips) : null,
     body, el("p", { class: "quiet" }, why(example)), el("div", { class: "controls" }, open));
 }
@@ -64,7 +64,7 @@ function veil(body) {
 }
 function choice(name, label, values, onchange) {
   const select = el("select", { id: "pick-" + name, onchange: (event) => onchange(name, event.target.value) },
-    el("option", { value: "" }, "any"), values.map((v) => el("option", { value: v }, words(v))));
+    el("option", { value: "" }, "any"), values.map((v) => el("option", { value: v }, words(v.length > 60 ? v.slice(0, 60) + "…" : v))));
   return el("label", {}, label, select);
 }
 function examplesSection() {
@@ -110,13 +110,14 @@ function headline(line) {
   const good = kindOf(line.key);
   const fix = line.corrected;
   const max = Math.max(line.raw ? line.raw.high : 0, fix && !fix.conflict ? fix.high : 0, 1e-9) * 1.05;
-  return el("div", { class: "card" }, el("h3", {}, title),
+  return el("div", { class: "card headline" }, el("h3", {}, title),
     el("p", { class: "quiet" }, lead),
     el("p", { class: "figure " + (good ? "admire" : "coerce") }, line.raw ? (line.raw.bound ? "≤ " + percent(line.raw.high) : percent(line.raw.value)) : "–"),
     shareBar(line, max, good),
     el("dl", { class: "facts" },
       el("dt", {}, "95 % interval"), el("dd", {}, range(line.raw)),
       el("dt", {}, "Corrected"), el("dd", {}, fix ? range(fix) : "scorer's errors not measured"),
+      line.key === "coercion" && DATA.audit.review && DATA.audit.review.prevalence ? [el("dt", {}, "Read by people"), el("dd", {}, range(DATA.audit.review.prevalence))] : null,
       el("dt", {}, "Documents"), el("dd", {}, `${number(line.documents)} of ${number(line.of)}`),
       el("dt", {}, "Text"), el("dd", {}, `${bytes(line.bytes)}, about ${number(line.tokens)} tokens` + (line.byte_share === null ? "" : ` (${percent(line.byte_share)} of all bytes)`))),
     fix && fix.conflict ? el("p", { class: "quiet" }, fix.bound ? "Fewer documents are flagged here than the measured false alarms alone would give: the labelled documents are harder than this corpus, so only an upper bound can be said." :
@@ -126,16 +127,33 @@ function headline(line) {
 function rowsOf(table, key) {
   const max = Math.max(1e-12, ...table.lines.map((l) => (l.raw ? (l.raw.bound ? 0 : l.raw.high) : 0)));
   const lines = table.id === "severity" ? table.lines : table.lines.slice().sort((a, b) => b.documents - a.documents);
-  return lines.map((line) => el("button", { type: "button", class: "chart-row", title: line.corrected ? "corrected: " + range(line.corrected) : null,
+  const row = (line) => el("button", { type: "button", class: "chart-row", title: line.corrected ? "corrected: " + range(line.corrected) : null,
     "aria-label": `${words(line.key)}: ${number(line.documents)} documents, ${line.raw ? range(line.raw) : "none"}. Show examples`,
     onclick: () => drill({ [key]: line.key, ...(key === "category" ? {} : { kind: "flagged" }) }) },
     el("span", { class: "name" }, words(line.key)),
     shareBar(line, max, key === "category" ? kindOf(line.key) : "plain"),
-    el("span", { class: "value" }, line.documents ? percent(line.raw.value) : line.raw ? "≤ " + percent(line.raw.high) : "–")));
+    el("span", { class: "value" }, line.documents ? percent(line.raw.value) : line.raw ? "≤ " + percent(line.raw.high) : "–"));
+  // Kinds that were not found are folded away, with the bound that a count of zero gives.
+  const none = table.id === "severity" ? [] : lines.filter((line) => line.documents === 0);
+  if (none.length < 3) return lines.map(row);
+  const bound = none[0].raw ? ": each at most " + percent(none[0].raw.high) : "";
+  return [lines.filter((line) => line.documents > 0).map(row), el("details", { class: "none" }, el("summary", {}, `${none.length} kinds with no document${bound}`), none.map(row))];
 }
 function tableCard(table, key) {
   return el("div", { class: "card" }, el("h3", {}, table.title), el("p", { class: "quiet" }, "Share of " + table.of + ", with 95 % intervals."),
     el("div", {}, rowsOf(table, key)));
+}
+function groupTable(what, caption, groups, name) {
+  return sortable(caption, [
+    { name: what, text: true, value: (s) => s.key, show: name },
+    { name: "Documents", value: (s) => s.documents, show: (s) => number(s.documents) },
+    { name: "Flagged", value: (s) => s.coercion.documents, show: (s) => number(s.coercion.documents) },
+    { name: "Share", value: (s) => (s.coercion.raw ? s.coercion.raw.value : -1), show: (s) => percent(s.coercion.raw ? s.coercion.raw.value : null) },
+    { name: "95 % interval", value: (s) => (s.coercion.raw ? s.coercion.raw.high : -1), show: (s) => range(s.coercion.raw) },
+    { name: "Corrected", value: (s) => (s.coercion.corrected ? s.coercion.corrected.high : -1), show: (s) => range(s.coercion.corrected) },
+    { name: "Enacted", value: (s) => s.enacted.documents, show: (s) => number(s.enacted.documents) },
+    { name: "Admirable", value: (s) => s.admirable.documents, show: (s) => number(s.admirable.documents) },
+  ], groups, 2);
 }
 function sourcesSection(audit) {
   const all = audit.sources;
@@ -145,16 +163,7 @@ function sourcesSection(audit) {
     el("p", { class: "quiet small" }, `${number(s.coercion.documents)} of ${number(s.documents)} flagged`),
     bars(s.histogram, { width: 200, height: 56, from: audit.threshold, bare: true, label: `Coercion scores of ${s.key}: ${number(s.scored)} scored, ${number(s.coercion.documents)} flagged` }),
     el("p", { class: "quiet small" }, range(s.coercion.raw)))));
-  const table = sortable("Sources: flagged share of their documents", [
-    { name: "Source", text: true, value: (s) => s.key, show: (s) => el("button", { type: "button", class: "drill", onclick: () => drill({ source: s.key }) }, s.key) },
-    { name: "Documents", value: (s) => s.documents, show: (s) => number(s.documents) },
-    { name: "Flagged", value: (s) => s.coercion.documents, show: (s) => number(s.coercion.documents) },
-    { name: "Share", value: (s) => (s.coercion.raw ? s.coercion.raw.value : -1), show: (s) => percent(s.coercion.raw ? s.coercion.raw.value : null) },
-    { name: "95 % interval", value: (s) => (s.coercion.raw ? s.coercion.raw.high : -1), show: (s) => range(s.coercion.raw) },
-    { name: "Corrected", value: (s) => (s.coercion.corrected ? s.coercion.corrected.high : -1), show: (s) => range(s.coercion.corrected) },
-    { name: "Enacted", value: (s) => s.enacted.documents, show: (s) => number(s.enacted.documents) },
-    { name: "Admirable", value: (s) => s.admirable.documents, show: (s) => number(s.admirable.documents) },
-  ], all, 2);
+  const table = groupTable("Source", "Sources: flagged share of their documents", all, (s) => el("button", { type: "button", class: "drill", onclick: () => drill({ source: s.key }) }, s.key));
   const status = el("span", { class: "quiet", role: "status", id: "source-count" });
   const search = el("input", { type: "search", id: "source-filter", oninput: () => {
     const word = search.value.toLowerCase();
@@ -163,7 +172,8 @@ function sourcesSection(audit) {
   } });
   const hidden = DATA.all.sources - all.length;
   return section("sources", "Where it comes from", "Scores of each source on a logarithmic scale; full colour is what is flagged. " + (hidden > 0 ? `${number(hidden)} smaller sources are in audit.json only.` : ""),
-    multiples, el("div", { class: "card", id: "source-table" }, el("div", { class: "controls" }, el("label", {}, "Filter sources", search), status), table.node));
+    multiples, el("div", { class: "card", id: "source-table" }, el("div", { class: "controls" }, el("label", {}, "Filter sources", search), status), table.node),
+    audit.groups.map((g) => el("div", { class: "card" }, groupTable(capital(g.field), `By ${g.field}` + (g.unknown ? `; not known for ${number(g.unknown)} documents` : ""), g.groups, (s) => s.key).node)));
 }
 function heat(id, title, matrix, drillTo) {
   const holder = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title });
@@ -175,7 +185,7 @@ function heat(id, title, matrix, drillTo) {
     const cell = (i, j, at) => {
       const n = matrix.counts[i][j];
       const base = mode === "row" ? matrix.counts[i].reduce((a, b) => a + b, 0) : mode === "column" ? sums[at] : 0;
-      const share = mode === "count" ? Math.log(n + 1) / Math.log(top + 1) : base ? n / base : 0;
+      const share = mode === "count" ? Math.sqrt(n / top) : base ? n / base : 0;
       const level = n === 0 ? 0 : Math.min(5, 1 + Math.floor(share * 4.999));
       const text = mode === "count" ? number(n) : base ? Math.round(share * 100) + " %" : "–";
       const inside = n === 0 ? el("span", {}, mode === "count" ? "·" : text) : el("button", { type: "button", "aria-label": `${words(matrix.rows[i])}, ${words(matrix.columns[j])}: ${number(n)} documents. Show examples`, onclick: () => drill(drillTo(matrix.rows[i], matrix.columns[j])) }, text);
@@ -237,19 +247,48 @@ function places(audit) {
     { name: "Documents", value: (r) => r.documents, show: (r) => number(r.documents) },
   ], audit.rules).node);
   return section("places", "Shards, lengths, rules", out.length ? `${out.length} ${out.length === 1 ? "shard stands" : "shards stand"} out from the rest (at most one false discovery in a hundred).` : "No shard stands out from the rest.",
-    el("div", { class: "card" }, shards.node), el("div", { class: "grid wide" }, lengths, rules));
+    el("div", { class: "card" }, shards.node), el("div", { class: "grid wide" }, lengths, rules), copies(audit));
 }
 function handling(audit) {
   const actions = Object.entries(audit.actions).filter(([, n]) => n > 0);
   const acted = actions.length === 0 ? el("p", { class: "quiet" }, "No ledger was found, so this is not known.") :
     el("dl", { class: "facts" }, actions.flatMap(([name, n]) => [el("dt", {}, name), el("dd", {}, number(n))]));
+  const decided = Object.entries(audit.policy_rules).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]).slice(0, 20);
+  const rules = decided.length === 0 ? null : [el("p", { class: "quiet" }, "Records that each rule of the policy decided:"), el("dl", { class: "facts" }, decided.flatMap(([name, n]) => [el("dt", {}, number(n)), el("dd", {}, name)]))];
   const bad = audit.quarantine.length === 0 ? el("p", { class: "quiet" }, "Nothing was quarantined.") :
     el("dl", { class: "facts" }, audit.quarantine.slice(0, 20).flatMap((q) => [el("dt", {}, number(q.records)), el("dd", {}, q.reason)]));
   const damage = audit.damage.length === 0 ? el("p", { class: "quiet" }, "No shard is damaged.") :
     el("dl", { class: "facts" }, audit.damage.slice(0, 30).flatMap((d) => [el("dt", {}, d.shard), el("dd", {}, `byte ${number(d.byte_offset)}: ${d.message}`)]));
   return section("handling", "What was done, and what could not be read", null, el("div", { class: "grid" },
-    el("div", { class: "card" }, el("h3", {}, "The policy" + (audit.versions.policies.length ? ": " + audit.versions.policies.join(", ") : "")), acted),
+    el("div", { class: "card" }, el("h3", {}, "The policy" + (audit.versions.policies.length ? ": " + audit.versions.policies.join(", ") : "")), acted, rules),
     el("div", { class: "card" }, el("h3", {}, "Quarantine"), bad), el("div", { class: "card" }, el("h3", {}, "Damage"), damage)));
+}
+function copies(audit) {
+  const found = audit.copies;
+  if (!found || found.compared === 0) return null;
+  const within = found.clusters.reduce((sum, c) => sum + c.size, 0);
+  return el("div", { class: "card" }, el("h3", {}, "Near-duplicates among the flagged texts"),
+    el("p", {}, found.clusters.length === 0 ? `None among the ${number(found.compared)} sampled flagged texts.` :
+      `Of ${number(found.compared)} sampled flagged texts, ${number(within)} have a near-duplicate among the others, in ${number(found.clusters.length)} ${found.clusters.length === 1 ? "cluster" : "clusters"}. Families with few copies in the corpus are seldom sampled twice, so there may be more.`),
+    found.clusters.length ? el("dl", { class: "facts" }, found.clusters.slice(0, 12).flatMap((c) => [el("dt", {}, `${number(c.size)} texts`), el("dd", {}, c.documents.slice(0, 4).join("; ") + (c.size > 4 ? " …" : ""))])) : null);
+}
+function people(audit) {
+  const r = audit.review;
+  if (!r) return null;
+  const open = r.bands.filter((b) => b.documents > 0 && b.labelled === 0).length;
+  const band = (b) => (b.scored ? "from " + b.from.toFixed(1) : "cleared unread");
+  return section("people", "What people found", `${number(r.labelled)} documents were read and answered` + (r.unsure ? `, ${number(r.unsure)} more left open as unsure` : "") + ". Their answers hold for this corpus, whatever the scorer's errors are elsewhere.",
+    el("div", { class: "grid" },
+      [["All documents", r.prevalence], ["Documents that were scored", r.scored_prevalence], ["Flagged documents: precision", r.precision]].map(([title, e]) =>
+        el("div", { class: "card" }, el("h3", {}, title), el("p", { class: "figure" }, e ? (e.bound ? "≤ " + percent(e.high) : percent(e.value)) : "–"),
+          el("p", { class: "quiet" }, e ? range(e) : open ? "Some bands have no answers yet, so nothing can be said." : "There are none.")))),
+    el("div", { class: "card" }, sortable("Answers by band of the coercion score", [
+      { name: "Score", text: true, value: (b) => (b.scored ? b.from : -1), show: band },
+      { name: "Documents", value: (b) => b.documents, show: (b) => number(b.documents) },
+      { name: "Answered", value: (b) => b.labelled, show: (b) => number(b.labelled) },
+      { name: "Yes", value: (b) => b.yes, show: (b) => number(b.yes) },
+      { name: "95 % interval", value: (b) => (b.share ? b.share.value : -1), show: (b) => range(b.share) },
+    ], r.bands).node));
 }
 function method(audit) {
   const questions = Object.entries(audit.quality.questions);
@@ -279,13 +318,13 @@ function auditPage() {
   const table = (id) => audit.tables.find((x) => x.id === id);
   const facts = `${number(t.documents)} documents in ${number(t.shards)} ${t.shards === 1 ? "shard" : "shards"}` + (t.bytes === null ? "" : `, ${bytes(t.bytes)}, about ${number(t.tokens)} tokens`) + `. The gate let ${number(t.scored)} through to be scored; ${number(t.quarantined)} could not be read.`;
   const heatLead = "Documents that reach the threshold. Each cell leads to examples.";
-  frame("Parable audit", [["overview", "Overview"], ["kinds", "Kinds"], ["sources", "Sources"], ["heat", "Heat maps"], ["thresholds", "Thresholds"], ["examples", "Examples"], ["places", "Shards"], ["handling", "Handling"], ["method", "Method"]], [
+  frame("Parable audit", [["overview", "Overview"], ["kinds", "Kinds"], ...(audit.review ? [["people", "People"]] : []), ["sources", "Sources"], ["heat", "Heat maps"], ["thresholds", "Thresholds"], ["examples", "Examples"], ["places", "Shards"], ["handling", "Handling"], ["method", "Method"]], [
     el("section", { id: "overview", "aria-labelledby": "overview-title" }, el("header", {}, el("h1", { id: "overview-title" }, "What this dataset teaches about machines and power"), el("p", { class: "lead" }, facts)),
-      notices(audit.notices), el("div", { class: "grid" }, audit.headline.map(headline))),
+      notices(audit.notices), el("h2", { class: "sr" }, "In short"), el("div", { class: "grid" }, audit.headline.map(headline))),
     section("kinds", "What happens in the flagged documents", "Bars are shares, thin lines their 95 % intervals. Each row leads to examples.",
       el("div", { class: "grid wide" }, tableCard(table("coercion_categories"), "category"), tableCard(table("admirable_categories"), "category"),
         tableCard(table("frames"), "frame"), tableCard(table("agents"), "agent"), tableCard(table("portrayals"), "portrayal"), tableCard(table("severity"), "severity"))),
-    sourcesSection(audit),
+    people(audit), sourcesSection(audit),
     section("heat", "What goes with what", heatLead, heat("heat-frames", "Categories by kind of text", audit.category_frames, (row, column) => ({ category: row, frame: column })),
       heat("heat-together", "Categories that occur together", audit.cooccurrence, (row) => ({ category: row }))),
     explorer(audit), examplesSection(), places(audit), handling(audit), method(audit),

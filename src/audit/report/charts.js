@@ -9,13 +9,13 @@ function el(name, props, ...children) {
     else if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
     else node.setAttribute(key, value === true ? "" : String(value));
   }
-  node.append(...children.flat().filter((c) => c !== null && c !== undefined));
+  node.append(...children.flat(Infinity).filter((c) => c !== null && c !== undefined));
   return node;
 }
 function svg(name, props, ...children) {
   const node = document.createElementNS(NS, name);
   for (const [key, value] of Object.entries(props || {})) node.setAttribute(key, String(value));
-  node.append(...children.flat().filter((c) => c !== null && c !== undefined));
+  node.append(...children.flat(Infinity).filter((c) => c !== null && c !== undefined));
   return node;
 }
 const whole = new Intl.NumberFormat("en-GB");

@@ -39,8 +39,8 @@ function comparePage() {
   frame("Parable comparison", [["overview", "Overview"], ["kinds", "Kinds"], ["sources", "Sources"], ["mix", "Mix"], ["changes", "New and gone"], ["method", "Method"]], [
     el("section", { id: "overview", "aria-labelledby": "overview-title" }, el("header", {}, el("h1", { id: "overview-title" }, "What moved"),
       el("p", { class: "lead" }, `From ${c.before.name} (${number(c.before.documents)} documents) to ${c.after.name} (${number(c.after.documents)} documents).`)),
-      notices(c.notices), el("div", { class: "grid" }, c.headline.map((s) => el("div", { class: "card" }, el("h3", {}, names[s.key] || words(s.key)),
-        el("p", { class: "figure" }, s.before.raw ? percent(s.before.raw.value) : "–", el("small", {}, " → "), s.after.raw ? percent(s.after.raw.value) : "–"),
+      notices(c.notices), el("h2", { class: "sr" }, "In short"), el("div", { class: "grid" }, c.headline.map((s) => el("div", { class: "card" }, el("h3", {}, names[s.key] || words(s.key)),
+        el("p", { class: "figure" }, s.before.raw ? percent(s.before.raw.value) : "–", el("small", {}, "\u2002→\u2002"), s.after.raw ? percent(s.after.raw.value) : "–"),
         shiftBar(s, s.difference ? Math.max(Math.abs(s.difference.low), Math.abs(s.difference.high), 1e-12) : 1),
         el("dl", { class: "facts" }, el("dt", {}, "Points"), el("dd", {}, difference(s)), el("dt", {}, "Before"), el("dd", {}, range(s.before.raw)), el("dt", {}, "After"), el("dd", {}, range(s.after.raw))))))),
     section("kinds", "What kinds of conduct", "Shares before and after. A shift is clear where its interval leaves out zero; with many rows, some are clear by chance.",

@@ -6,6 +6,8 @@
 //! The content security policy allows the page's own style and script by a nonce that depends on
 //! everything in the page, and nothing else.
 
+pub mod review;
+
 use std::fmt::Write;
 
 use base64::Engine;
@@ -20,6 +22,7 @@ const CHARTS: &str = include_str!("charts.js");
 const PARTS: &str = include_str!("parts.js");
 const AUDIT: &str = include_str!("audit.js");
 const COMPARE: &str = include_str!("compare.js");
+const REVIEW: &str = include_str!("review.js");
 
 /// Sources and shards that the page shows; `audit.json` has all.
 const SHOWN: usize = 120;
@@ -32,8 +35,11 @@ pub fn audit_page(figures: &Audit, examples: &[Example], command: &str) -> Strin
     let mut figures = figures.clone();
     let (sources, shards) = (figures.sources.len(), figures.shards.len());
     figures.sources.truncate(SHOWN);
+    figures.groups.iter_mut().for_each(|grouping| grouping.groups.truncate(SHOWN));
     figures.shards.truncate(SHOWN);
     figures.rules.truncate(SHOWN);
+    // Cells are for planning; no chart shows them.
+    figures.cells = super::cell::Cells::default();
     let mut room = EXAMPLES;
     let fitting: Vec<&Example> = examples
         .iter()

@@ -15,7 +15,7 @@ function frame(title, links, parts) {
   dark.addEventListener("change", (event) => paint(event.matches));
   paint(dark.matches);
   document.getElementById("app").replaceChildren(
-    el("div", { class: "bar" }, el("div", {}, el("strong", {}, title),
+    el("header", { class: "bar" }, el("div", {}, el("strong", {}, title),
       el("nav", { "aria-label": "Sections" }, links.map(([id, name]) => el("a", { href: "#" + id }, name))), theme)),
     el("main", { id: "main", tabindex: "-1" }, parts));
 }
