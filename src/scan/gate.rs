@@ -200,6 +200,8 @@ fn spellings(phrase: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
+    static FAST: std::sync::LazyLock<Gate> = std::sync::LazyLock::new(|| gate(GateLevel::Fast));
+
     fn gate(level: GateLevel) -> Gate {
         Gate::new(FilterSet::embedded(), level)
     }
@@ -244,7 +246,7 @@ mod tests {
             let terms = filters.lexicon("artificial_agents");
             let term = terms[nth % terms.len()].trim_end_matches('*');
             let text = format!("{before} {} {after}", if upper { term.to_uppercase() } else { term.to_string() });
-            let gate = gate(GateLevel::Fast);
+            let gate = &*FAST;
             let decoded = gate.admits(text.as_bytes());
             let mut json = String::from("\"");
             for (i, c) in text.chars().enumerate() {

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 
 use super::Limits;
+use super::stored::Stored;
 
 /// How a shard is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -147,34 +148,118 @@ impl<R: Read> Read for Capped<R> {
     }
 }
 
-/// Lengths of the zst frames in `stored`, damage included: `(start, end)` of each frame in order,
-/// and the places where no frame could be told. After such a place the search goes on at the next
-/// frame's magic number.
-#[must_use]
-pub fn zstd_frames(stored: &[u8]) -> (Vec<(usize, usize)>, Vec<super::Damage>) {
-    const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+/// The zst frames in `stored`, damage included: `(start, end)` of each frame in order, and the places
+/// where no frame could be told. After such a place the search goes on at the next frame's magic
+/// number. Only headers are read, of frames and of the blocks in them.
+///
+/// # Errors
+/// Those of the file.
+pub fn zstd_frames(stored: &Stored) -> io::Result<Frames> {
     let (mut frames, mut damage, mut at) = (Vec::new(), Vec::new(), 0);
     while at < stored.len() {
-        match zstd::zstd_safe::find_frame_compressed_size(&stored[at..]) {
-            Ok(length) if length > 0 && at + length <= stored.len() => {
-                frames.push((at, at + length));
-                at += length;
-            }
-            _ => {
-                let next = memchr::memmem::find(&stored[at + 1..], &MAGIC).map(|i| at + 1 + i);
-                let end = next.unwrap_or(stored.len());
-                // What stands here may still hold whole blocks: it is decoded as far as it goes.
-                if stored[at..].starts_with(&MAGIC) {
-                    frames.push((at, end));
-                } else {
-                    damage.push(super::Damage {
-                        byte_offset: at as u64,
-                        message: format!("{} bytes that are no zst frame", end - at),
-                    });
-                }
-                at = end;
+        if let Some(end) = frame_end(stored, at) {
+            frames.push((at, end));
+            at = end;
+            continue;
+        }
+        let end = stored.find(&MAGIC, at + 1)?.unwrap_or(stored.len());
+        // What stands here may still hold whole blocks: it is decoded as far as it goes.
+        if stored.array(at) == Some(MAGIC) {
+            frames.push((at, end));
+        } else {
+            damage.push(super::Damage {
+                byte_offset: at as u64,
+                message: format!("{} bytes that are no zst frame", end - at),
+            });
+        }
+        at = end;
+    }
+    Ok((frames, damage))
+}
+
+/// Frames as ranges of stored bytes, and what stands between them.
+pub type Frames = (Vec<(usize, usize)>, Vec<super::Damage>);
+
+const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+
+/// Where the frame at `at` ends, by its own headers (RFC 8878, section 3.1); none where they are
+/// damaged or lead beyond the file.
+fn frame_end(stored: &Stored, at: usize) -> Option<usize> {
+    let magic: [u8; 4] = stored.array(at)?;
+    let end = if magic == MAGIC {
+        let [descriptor] = stored.array(at + 4)?;
+        if descriptor & 0b1000 != 0 {
+            return None; // a reserved bit
+        }
+        let single_segment = descriptor >> 5 & 1;
+        let dictionary = [0, 1, 2, 4][usize::from(descriptor & 0b11)];
+        let content = [usize::from(single_segment), 2, 4, 8][usize::from(descriptor >> 6)];
+        let mut block = at + 5 + usize::from(1 - single_segment) + dictionary + content;
+        loop {
+            let [a, b, c] = stored.array(block)?;
+            let header = u32::from_le_bytes([a, b, c, 0]);
+            let size = match header >> 1 & 0b11 {
+                0 | 2 => (header >> 3) as usize,
+                1 => 1, // one byte, repeated
+                _ => return None,
+            };
+            block += 3 + size;
+            if header & 1 == 1 {
+                break block + 4 * usize::from(descriptor >> 2 & 1);
             }
         }
+    } else if magic[0] & 0xF0 == 0x50 && magic[1..] == [0x2A, 0x4D, 0x18] {
+        at + 8 + u32::from_le_bytes(stored.array(at + 4)?) as usize // a frame to be passed over
+    } else {
+        return None;
+    };
+    (end <= stored.len()).then_some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(bytes: &[u8]) -> Frames {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(bytes).expect("is written");
+        zstd_frames(&Stored::open(file.path()).expect("opens")).expect("is read")
     }
-    (frames, damage)
+
+    /// Frames of all shapes: with and without a checksum, known and unknown length, stored, repeated
+    /// and compressed blocks, several blocks, nothing at all, and one to be passed over.
+    fn shapes() -> Vec<Vec<u8>> {
+        let mixed: Vec<u8> =
+            (0..400_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let mut frames = vec![b"\x5A\x2A\x4D\x18\x03\x00\x00\x00abc".to_vec()];
+        for data in [&b""[..], b"a", &[b'z'; 300_000], &mixed, &b"so it goes ".repeat(70_000)] {
+            frames.push(zstd::bulk::compress(data, 3).expect("compresses"));
+            let mut encoder = encoder(Codec::Zstd, Vec::new()).expect("an encoder");
+            encoder.write_all(data).expect("compresses");
+            frames.push(encoder.finish().expect("ends"));
+        }
+        frames
+    }
+
+    #[test]
+    fn frames_end_where_the_library_says() {
+        let (mut all, mut expected) = (Vec::new(), Vec::new());
+        for frame in shapes() {
+            let length = zstd::zstd_safe::find_frame_compressed_size(&frame).expect("a frame");
+            assert_eq!(length, frame.len());
+            expected.push((all.len(), all.len() + length));
+            all.extend(frame);
+        }
+        assert_eq!(of(&all), (expected, Vec::new()));
+    }
+
+    #[test]
+    fn what_stands_between_frames_is_told() {
+        let frame = zstd::bulk::compress(b"a line\n", 3).expect("compresses");
+        let (n, junk) = (frame.len(), 9);
+        let bytes = [&frame[..], b"not zstd!", &frame, &frame[..n - 2]].concat();
+        let (frames, damage) = of(&bytes);
+        assert_eq!(frames, [(0, n), (n + junk, 2 * n + junk), (2 * n + junk, 3 * n + junk - 2)]);
+        assert_eq!((damage.len(), damage[0].byte_offset), (1, n as u64));
+    }
 }

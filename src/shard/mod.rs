@@ -10,6 +10,7 @@ pub mod output;
 pub mod piece;
 pub mod quarantine;
 pub mod record;
+pub mod stored;
 pub mod table;
 
 pub use codec::Codec;

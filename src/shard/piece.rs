@@ -4,18 +4,18 @@
 //! shard of many frames a line may cross frames, so a piece passes over everything up to its first
 //! line end (the piece before has read it) and reads on past its last frame to the next line end.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
-use std::path::Path;
-
-use memmap2::Mmap;
+use std::sync::Arc;
 
 use super::lines::{BlockReader, Chunk};
+use super::stored::Stored;
 use super::{Codec, Damage, Format, Input, Limits, codec};
 
 /// Stored bytes of a plain piece.
 const PLAIN_PIECE: usize = 32 << 20;
+/// Read errors after which lines are no longer counted.
+const MOST_ERRORS: usize = 1 << 20;
 /// Least stored bytes of a piece of zst frames.
 const FRAMES_PIECE: usize = 4 << 20;
 
@@ -37,7 +37,6 @@ pub struct Shard {
     pub input: Input,
     pub pieces: Vec<Piece>,
     pub damage: Vec<Damage>,
-    map: Option<Mmap>,
     frames: Vec<(usize, usize)>,
 }
 
@@ -51,23 +50,20 @@ impl Shard {
             input: input.clone(),
             pieces: vec![Piece::Whole],
             damage: Vec::new(),
-            map: None,
             frames: Vec::new(),
         };
         if input.is_stdin() || input.format == Format::Parquet {
             return Ok(shard);
         }
-        let map = map(&input.path)?;
+        let stored = Stored::open(&input.path)?;
         match input.codec {
-            Codec::Plain => shard.pieces = cut_plain(map.as_deref().unwrap_or_default()),
+            Codec::Plain => shard.pieces = cut_plain(&stored)?,
             Codec::Zstd => {
-                let stored = map.as_deref().unwrap_or_default();
-                (shard.frames, shard.damage) = codec::zstd_frames(stored);
+                (shard.frames, shard.damage) = codec::zstd_frames(&stored)?;
                 shard.pieces = cut_frames(&shard.frames);
             }
             Codec::Gzip => {}
         }
-        shard.map = map;
         Ok(shard)
     }
 
@@ -78,7 +74,6 @@ impl Shard {
             input: input.clone(),
             pieces: (0..groups).map(Piece::RowGroup).collect(),
             damage: Vec::new(),
-            map: None,
             frames: Vec::new(),
         }
     }
@@ -96,8 +91,9 @@ impl Shard {
         }
     }
 
-    fn stored(&self) -> &[u8] {
-        self.map.as_deref().unwrap_or_default()
+    /// The file, opened for one piece: a run may have more shards than files can be open.
+    fn stored(&self) -> io::Result<Arc<Stored>> {
+        Stored::open(&self.input.path).map(Arc::new)
     }
 
     /// A reader over the lines of one piece.
@@ -110,94 +106,82 @@ impl Shard {
                 let stored: Box<dyn Read + '_> = if self.input.is_stdin() {
                     Box::new(io::stdin())
                 } else {
-                    Box::new(self.stored())
+                    Box::new(self.stored()?.section(0..usize::MAX))
                 };
                 Box::new(Fused {
                     inner: codec::decoder(self.input.codec, stored, limits)?,
                     over: false,
                 })
             }
-            Piece::Bytes(range) => Box::new(&self.stored()[range.clone()]),
-            Piece::Frames(range) => Box::new(self.frame_reader(range.clone(), limits)),
+            Piece::Bytes(range) => Box::new(self.stored()?.section(range.clone())),
+            Piece::Frames(range) => Box::new(self.frame_reader(range.clone(), limits)?),
         };
         let skip = matches!(piece, Piece::Frames(range) if range.start > 0);
         Ok(Lines { blocks: BlockReader::new(reader, limits.line_bytes), skip })
     }
 
-    fn frame_reader(&self, range: Range<usize>, limits: Limits) -> Frames<'_> {
-        Frames {
-            stored: self.stored(),
+    fn frame_reader(&self, range: Range<usize>, limits: Limits) -> io::Result<Frames<'_>> {
+        Ok(Frames {
+            stored: self.stored()?,
             frames: &self.frames,
             next: range.start,
             end: range.end,
             current: None,
             limits,
             done: false,
-        }
+        })
     }
 
     /// Lines and decoded bytes before the first line of a piece. Reads the shard again up to there,
     /// so ask only where a line number is wanted.
     #[must_use]
     pub fn lines_before(&self, piece: &Piece, limits: Limits) -> (u64, u64) {
-        match piece {
-            Piece::Whole | Piece::RowGroup(_) => (0, 0),
-            Piece::Bytes(range) => (
-                memchr::memchr_iter(b'\n', &self.stored()[..range.start]).count() as u64,
-                range.start as u64,
-            ),
-            Piece::Frames(range) if range.start == 0 => (0, 0),
-            Piece::Frames(range) => {
-                // The piece before reads to its line end behind the boundary: so does this count.
-                let mut reader = self.frame_reader(0..range.start, limits);
-                let (mut lines, mut bytes) = (0, 0);
-                let mut buffer = vec![0; 256 << 10];
-                loop {
-                    match reader.read(&mut buffer) {
-                        Ok(0) => return (lines, bytes),
-                        Ok(n) => {
-                            lines += memchr::memchr_iter(b'\n', &buffer[..n]).count() as u64;
-                            bytes += n as u64;
-                        }
-                        // Damage was or will be reported by the piece that owns the frame.
-                        Err(_) => {}
-                    }
-                }
+        let counted = match piece {
+            Piece::Whole | Piece::RowGroup(_) => Ok((0, 0)),
+            Piece::Bytes(range) => {
+                self.stored().map(|stored| count_lines(stored.section(0..range.start)))
             }
+            Piece::Frames(range) if range.start == 0 => Ok((0, 0)),
+            // The piece before reads to its line end behind the boundary: so does this count.
+            Piece::Frames(range) => self.frame_reader(0..range.start, limits).map(count_lines),
+        };
+        // A file that is gone by now is reported by the piece itself.
+        counted.unwrap_or_default()
+    }
+}
+
+/// Lines and bytes of a reader. Damage is passed over: the piece that holds it reports it.
+fn count_lines(mut reader: impl Read) -> (u64, u64) {
+    let (mut lines, mut bytes, mut errors) = (0, 0, 0);
+    let mut buffer = vec![0; 256 << 10];
+    // A reader of frames gives one error for each damaged frame and goes on; another might repeat
+    // the same one for ever.
+    while errors < MOST_ERRORS {
+        match reader.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => {
+                lines += memchr::memchr_iter(b'\n', &buffer[..n]).count() as u64;
+                bytes += n as u64;
+            }
+            Err(_) => errors += 1,
         }
     }
+    (lines, bytes)
 }
 
-fn map(path: &Path) -> io::Result<Option<Mmap>> {
-    let file = File::open(path)?;
-    if file.metadata()?.len() == 0 {
-        return Ok(None);
-    }
-    // SAFETY: the map is read only. A file that another program shortens meanwhile ends this
-    // process with SIGBUS, as it would end any program that maps it; a resumed run notices the
-    // changed size. Nothing here relies on the bytes staying the same.
-    let map = unsafe { Mmap::map(&file)? };
-    #[cfg(unix)]
-    let _ = map.advise(memmap2::Advice::Sequential);
-    Ok(Some(map))
-}
-
-fn cut_plain(stored: &[u8]) -> Vec<Piece> {
+fn cut_plain(stored: &Stored) -> io::Result<Vec<Piece>> {
     let mut pieces = Vec::new();
     let mut start = 0;
     while start < stored.len() {
-        let aim = start + PLAIN_PIECE;
-        let end = match stored.get(aim..) {
-            Some(rest) => memchr::memchr(b'\n', rest).map_or(stored.len(), |i| aim + i + 1),
-            None => stored.len(),
-        };
+        let found = stored.find(b"\n", start + PLAIN_PIECE)?;
+        let end = found.map_or(stored.len(), |at| (at + 1).min(stored.len()));
         pieces.push(Piece::Bytes(start..end));
         start = end;
     }
     if pieces.is_empty() {
         pieces.push(Piece::Bytes(0..0));
     }
-    pieces
+    Ok(pieces)
 }
 
 fn cut_frames(frames: &[(usize, usize)]) -> Vec<Piece> {
@@ -266,7 +250,7 @@ impl<R: Read> Read for Fused<R> {
 
 /// Decodes frames one after another; an error ends one frame, not the stream.
 struct Frames<'a> {
-    stored: &'a [u8],
+    stored: Arc<Stored>,
     frames: &'a [(usize, usize)],
     next: usize,
     end: usize,
@@ -287,8 +271,11 @@ impl Read for Frames<'_> {
                     continue;
                 };
                 self.next += 1;
-                self.current =
-                    Some(codec::decoder(Codec::Zstd, &self.stored[start..end], self.limits)?);
+                self.current = Some(codec::decoder(
+                    Codec::Zstd,
+                    self.stored.section(start..end),
+                    self.limits,
+                )?);
                 continue;
             };
             let tail = self.next > self.end;
