@@ -91,7 +91,7 @@ impl<'s> FileLines<'s> {
         while self.at >= self.block.len() {
             let Some(reader) = &mut self.reader else {
                 let Some(piece) = self.pieces.next() else { return Ok(None) };
-                self.reader = Some(self.shard.lines(piece, Limits::default())?);
+                self.reader = Some(self.shard.read_lines(piece, Limits::default())?);
                 continue;
             };
             match reader.next_chunk() {
