@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use crate::text::Span;
 
+/// Names of the fields that hold a chat, in the order in which they are looked for.
+pub const CHAT_KEYS: [&str; 3] = ["messages", "conversations", "conversation"];
+
 /// Who speaks a turn of a chat record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

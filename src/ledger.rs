@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::composition::Composition;
+
 /// Counts of one piece, one shard, or the whole run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
@@ -111,10 +113,28 @@ pub struct Ledger {
     /// Rule of the policy → records that it decided.
     #[serde(default)]
     pub policy_rules: std::collections::BTreeMap<String, u64>,
+    /// Documents and bytes by source and traits, as they came in and as they went out.
+    #[serde(default)]
+    pub composition: Composition,
+    /// What the policy's plan had predicted of the composition, beside what came of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub planned: Vec<PlannedShare>,
     pub seed: u64,
     pub gate: String,
     /// Times and facts of the machine and the command: the only part that may differ.
     pub run: serde_json::Value,
+}
+
+/// A predicted share of the output's bytes and the share that was realised.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlannedShare {
+    /// A trait, or `source:` and a name.
+    pub what: String,
+    pub before: f64,
+    pub predicted: f64,
+    pub predicted_95: [f64; 2],
+    pub realised: Option<f64>,
+    pub within: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

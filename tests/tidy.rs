@@ -18,8 +18,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("attribute", &["text", "document", "taxonomy", "score"]),
     ("tokens", &["text"]),
     ("shard", &["text", "document"]),
-    ("ledger", &["taxonomy"]),
-    ("audit", &["text", "taxonomy", "ledger", "attribute", "shard"]),
+    ("composition", &["taxonomy"]),
+    ("ledger", &["taxonomy", "composition"]),
+    ("plan", &["taxonomy", "composition", "policy", "ledger"]),
+    ("audit", &["text", "taxonomy", "composition", "ledger", "attribute", "shard"]),
     ("counterexample", &["text", "document", "taxonomy", "filter", "scan", "score", "shard"]),
     (
         "pipeline",
@@ -34,7 +36,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "apply",
             "attribute",
             "shard",
+            "composition",
             "ledger",
+            "plan",
             "audit",
         ],
     ),
@@ -58,8 +62,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that see bytes and text only: no files, no network, no clock, no environment.
-const PURE: &[&str] =
-    &["text", "taxonomy", "document", "filter", "scan", "score", "policy", "apply", "attribute"];
+const PURE: &[&str] = &[
+    "text",
+    "taxonomy",
+    "document",
+    "filter",
+    "scan",
+    "score",
+    "policy",
+    "apply",
+    "attribute",
+    "composition",
+    "plan",
+];
 
 const LINES_PER_FILE: usize = 600;
 

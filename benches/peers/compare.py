@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """CPU seconds per GB of parable and its peers, as whole processes, beside bare decompression.
 
-usage: compare.py [--parable BIN] [--runs 3] [--sample-mb 8] [--json OUT] SHARD.jsonl.zst...
+usage: compare.py [--parable BIN] [--runs 3] [--sample-mb 8] [--only ROW,...] [--json OUT] SHARD.jsonl.zst...
 Needs zstd; each peer is optional (see README.md beside this file).
 """
 import argparse
@@ -74,7 +74,7 @@ def rows(args, folder):
     out = {
         "parable-scan": (lambda p: [args.parable, "scan", p, "-o", str(folder / "scan-out"), "--force", "--threads", "1", "--quiet"], False),
         "python-hyperscan": (lambda p: [python, peer, "hyperscan", str(wordlist), p], False),
-        "rg": (lambda p: ["sh", "-c", f"zstd -dcq '{p}' | LC_ALL=C rg -c -i -F -f '{wordlist}' -"], False),
+        "rg": (lambda p: ["sh", "-c", f"zstd -dcq '{p}' | LC_ALL=C rg -c -i -F -f '{wordlist}' - || [ $? = 1 ]"], False),
         "python-re": (lambda p: [python, peer, "re", str(wordlist), p], True),
         "datatrove": (lambda p: [python, peer, "datatrove", str(wordlist), p], True),
         "dolma": (lambda p: [args.dolma_python, peer, "dolma", str(wordlist), p.replace(".zst", ".gz")], True),
@@ -90,6 +90,7 @@ def main():
     parser.add_argument("--dolma-python", default=sys.executable)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--sample-mb", type=int, default=8)
+    parser.add_argument("--only", help="names of rows, with commas between them")
     parser.add_argument("--json")
     args = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="peers-"))
@@ -114,6 +115,8 @@ def measure(args, folder):
     empty = str(folder / "empty/documents/part.jsonl.zst")
     table = {}
     for name, (command, on_sample) in rows(args, folder).items():
+        if args.only and name not in args.only.split(","):
+            continue
         yard, used, why = [], [], None
         paths, size = ([sample], sample_bytes) if on_sample else (args.shards, whole_bytes)
         start = cpu(command(empty))

@@ -45,7 +45,7 @@ pub struct Change<'a> {
 }
 
 /// Names of the fields in which a chat may stand.
-pub const CHAT_FIELDS: [&str; 3] = ["messages", "conversations", "conversation"];
+pub use crate::document::CHAT_KEYS as CHAT_FIELDS;
 
 /// The top-level fields of a record: keys in order, values as they were written.
 pub type Fields<'a> = [(Cow<'a, str>, &'a RawValue)];
@@ -77,7 +77,7 @@ pub fn write_record(
 #[must_use]
 pub fn copies(action: &Action) -> u32 {
     match action {
-        Action::Weight { copies, .. } => *copies,
+        Action::Weight { copies, .. } => copies.unwrap_or(1),
         Action::Drop => 0,
         _ => 1,
     }
@@ -162,7 +162,12 @@ pub fn note(change: &Change<'_>) -> Value {
         "policy": provenance.policy,
     });
     match &decision.action {
-        Action::Weight { weight, .. } => note["weight"] = json!(weight),
+        Action::Weight { weight, copies: None } => note["weight"] = json!(weight),
+        // The copies are the weight: a sampler that honours `weight` must not apply it again.
+        Action::Weight { weight, copies: Some(copies) } => {
+            note["copies"] = json!(copies);
+            note["copies_of_weight"] = json!(weight);
+        }
         Action::Replace => note["replaced_by"] = json!(substitute.map(|s| &s.id)),
         Action::Mask { unit } => {
             let masked = masked(*unit, document, verdict);
@@ -369,8 +374,8 @@ mod tests {
 
     #[test]
     fn copies_are_lines_and_none_is_none() {
-        assert_eq!(run(LINE, Action::Weight { weight: 3.0, copies: 3 }).0.lines().count(), 3);
-        assert_eq!(run(LINE, Action::Weight { weight: 0.0, copies: 0 }), (String::new(), 0));
+        assert_eq!(run(LINE, Action::Weight { weight: 3.0, copies: Some(3) }).0.lines().count(), 3);
+        assert_eq!(run(LINE, Action::Weight { weight: 0.0, copies: Some(0) }), (String::new(), 0));
     }
 
     #[test]

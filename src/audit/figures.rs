@@ -14,6 +14,7 @@ use super::review::Review;
 use super::row::{ADMIRABLE, COERCION, ENACTED, SCORES, SEVERITY, score_id};
 use super::sample::BANDS;
 use super::tally::{Group, Named, THRESHOLD, Tally, Weight};
+use crate::composition::Composition;
 use crate::taxonomy::{Agent, Category, Frame, Portrayal};
 
 /// Version of `audit.json`; it changes when a field changes its meaning or goes.
@@ -49,6 +50,9 @@ pub struct Audit {
     pub rules: Vec<RuleLine>,
     /// What the policy did: action → records. Empty where no ledger was found.
     pub actions: BTreeMap<String, u64>,
+    /// Documents and bytes by source and traits, in and out; empty where no ledger was found.
+    #[serde(default)]
+    pub composition: Composition,
     /// Rule of the policy → records that it decided. Empty where no ledger was found.
     #[serde(default)]
     pub policy_rules: BTreeMap<String, u64>,
@@ -347,6 +351,7 @@ pub fn audit(gathered: &Gathered, quality: &Quality, bytes_per_token: f64) -> Au
             .collect(),
         rules,
         actions: books.actions.clone(),
+        composition: books.composition.clone(),
         policy_rules: books.policy_rules.clone(),
         quarantine: books.quarantine.clone(),
         damage: books.damage.clone(),

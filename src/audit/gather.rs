@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::figures::{Damaged, Notice, Reason, Versions};
 use super::row::Row;
 use super::tally::Tally;
+use crate::composition::Composition;
 use crate::ledger::Ledger;
 use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
@@ -70,6 +71,7 @@ pub struct Books {
     pub bytes_decoded: Option<u64>,
     pub quarantined: u64,
     pub actions: BTreeMap<String, u64>,
+    pub composition: Composition,
     pub policy_rules: BTreeMap<String, u64>,
     pub quarantine: Vec<Reason>,
     pub damage: Vec<Damaged>,
@@ -342,6 +344,7 @@ fn close(
             .then(|| ledgers.iter().map(|(_, l)| l.totals.bytes_decoded).sum()),
         quarantined: ledgers.iter().map(|(_, l)| l.totals.quarantined).sum(),
         actions: BTreeMap::new(),
+        composition: Composition::default(),
         policy_rules: BTreeMap::new(),
         quarantine: Vec::new(),
         damage: Vec::new(),
@@ -352,6 +355,7 @@ fn close(
         let values = [ledger.filter_set.clone(), ledger.model.clone(), policy, ledger.gate.clone()];
         versions.iter_mut().zip(values).for_each(|(set, value)| _ = set.insert(value));
         count_actions(ledger, &mut books.actions);
+        books.composition.add(&ledger.composition);
         for (rule, n) in &ledger.policy_rules {
             *books.policy_rules.entry(rule.clone()).or_default() += n;
         }

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 const EMBEDDED: &str = include_str!("../../filters/model/quality.toml");
 
 /// Right and wrong answers to one question at its threshold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
     pub true_positives: u64,

@@ -51,6 +51,17 @@ pub fn write(folder: &Path, bytes: u64, seed: u64, filters: &FilterSet) -> Resul
     Ok(())
 }
 
+/// Lines of the same corpus in memory, of at least so many bytes.
+#[must_use]
+pub fn sample(bytes: usize, seed: u64, filters: &FilterSet) -> Vec<u8> {
+    let mut writer = Generator::new(seed, filters);
+    let mut lines = Vec::with_capacity(bytes + (64 << 10));
+    while lines.len() < bytes {
+        lines.extend(writer.line());
+    }
+    lines
+}
+
 fn shard_file(path: &Path, bytes: u64, writer: &mut Generator<'_>) -> std::io::Result<()> {
     let mut out = codec::encoder(Codec::Zstd, BufWriter::new(File::create(path)?))?;
     let mut written = 0;

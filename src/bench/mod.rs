@@ -22,6 +22,7 @@ use crate::score::Model;
 use crate::shard::{FieldPaths, Format, Input, InputError, Limits, expand};
 
 pub use compare::compare;
+pub use corpus::sample;
 pub use report::{Corpus, Machine, Report, RuleCost, StepCost, ThreadCost, table};
 
 /// What is measured, and how often.
@@ -82,10 +83,11 @@ pub fn run(settings: &Settings, told: &dyn Fn(&str)) -> Result<Report, BenchErro
     };
     let inputs = expand(&given)?;
     let parquet = kind_of(&inputs)?;
+    // First, while nothing else is held: their peak memory is that of a run.
+    let (threads, peak_memory_bytes) = whole_passes(settings, &given, told)?;
     let (mut corpus, steps, rules) =
         if parquet { tables(settings, &inputs, told)? } else { lines(settings, &inputs, told)? };
     corpus.source = name;
-    let (threads, peak_memory_bytes) = whole_passes(settings, &given, corpus.bytes, told)?;
     Ok(Report {
         parable: env!("CARGO_PKG_VERSION").into(),
         optimised: !cfg!(debug_assertions),
@@ -175,7 +177,6 @@ fn tables(
 fn whole_passes(
     settings: &Settings,
     given: &[String],
-    bytes: u64,
     told: &dyn Fn(&str),
 ) -> Result<(Vec<ThreadCost>, Option<u64>), BenchError> {
     clock::forget_peak();
@@ -200,7 +201,8 @@ fn whole_passes(
             ));
             let config = config(settings, given, &out, *scan_only, *threads);
             let (cpu, wall) = (clock::cpu(), std::time::Instant::now());
-            pipeline::run(&config, &Quiet)?;
+            let outcome = pipeline::run(&config, &Quiet)?;
+            let bytes = outcome.ledger.totals.bytes_decoded;
             cost.take(wall.elapsed(), clock::cpu() - cpu, bytes);
         }
     }

@@ -7,15 +7,13 @@ use super::{BenchError, Settings};
 use crate::attribute;
 use crate::document::Document;
 use crate::policy::Facts;
-use crate::scan::{Gate, Scanner};
-use crate::score::{Scorer, rules};
+use crate::scan::Gate;
+use crate::score::{Judge, Scorer};
 use crate::shard::codec::{self, Encoder};
 use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
 use crate::shard::{Codec, FieldPaths, Input, Limits, Record, table};
 
-/// From this probability on the pass runs the rules, and so does this.
-const LOOK: f32 = 0.25;
 /// Bytes that bare decompression takes at a time, as the block reader does.
 const BLOCK: usize = 256 << 10;
 
@@ -101,7 +99,7 @@ pub struct Steps<'s> {
     settings: &'s Settings,
     gate: Gate,
     scorer: Scorer,
-    scanner: Scanner,
+    judge: Judge,
     marks: Vec<usize>,
     rows: Vec<u8>,
 }
@@ -113,7 +111,7 @@ impl<'s> Steps<'s> {
             settings,
             gate: Gate::new(&settings.filters, settings.gate),
             scorer: Scorer::new(settings.model.clone()),
-            scanner: Scanner::new(settings.filters.clone()),
+            judge: Judge::new(settings.model.clone(), settings.filters.clone()),
             marks: Vec::new(),
             rows: Vec::new(),
         }
@@ -214,12 +212,12 @@ impl<'s> Steps<'s> {
     }
 
     fn document(&mut self, document: &Document<'_>, to: Step, seen: &mut Seen) {
-        let mut verdict = self.scorer.score(document);
+        let verdict = if to >= Step::Rules {
+            self.judge.judge(document)
+        } else {
+            self.scorer.score(document)
+        };
         seen.flagged += u64::from(verdict.coercion >= 0.5);
-        if to >= Step::Rules && (verdict.coercion >= LOOK || verdict.admirable >= LOOK) {
-            let scan = self.scanner.scan(document);
-            rules::attach(&mut verdict, scan, &self.settings.filters);
-        }
         let source = document.source.as_deref();
         if to >= Step::Policy {
             let chars = crate::text::span::count_chars(document.text.as_bytes()) as u64;

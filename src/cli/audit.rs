@@ -1,5 +1,6 @@
 //! `parable audit`.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -78,7 +79,7 @@ fn sample_size(text: &str) -> Result<usize, String> {
     }
 }
 
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &Args, words: &[OsString]) -> Result<ExitCode> {
     anyhow::ensure!(
         args.bytes_per_token.is_finite() && args.bytes_per_token > 0.0,
         "--bytes-per-token {}: a number above 0 was expected",
@@ -110,10 +111,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         figures.copies = Some(found.copies);
         shown = found.examples;
     }
-    audit::write_report(&args.out, &figures, &shown, &command())?;
+    audit::write_report(&args.out, &figures, &shown, &command(words))?;
     if args.sample > 0 {
         let folder = args.review.clone().unwrap_or_else(|| beside(&args.out, "review"));
-        let back = format!("{} --labels labels.jsonl", command());
+        let back = format!("{} --labels labels.jsonl", command(words));
         let n = audit::write_review(&folder, &gathered, args.sample, (&originals, &fields), &back)?;
         if !args.quiet {
             anstream::eprintln!("{n} documents to read: {}", folder.join("review.html").display());
@@ -169,12 +170,14 @@ fn labels(args: &Args, gathered: &Gathered) -> Result<review::Review> {
 }
 
 /// The command that made a report, for its reader to repeat.
-pub fn command() -> String {
+pub fn command(words: &[OsString]) -> String {
     let plain = |word: &str| {
         word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=,:@%+".contains(c))
             && !word.is_empty()
     };
-    std::env::args()
+    words
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
         .enumerate()
         .map(|(i, word)| match (i, plain(&word)) {
             (0, _) => "parable".to_string(),

@@ -1,5 +1,6 @@
 //! `parable compare`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,11 +31,11 @@ pub struct Args {
     quiet: bool,
 }
 
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &Args, words: &[OsString]) -> Result<ExitCode> {
     let (before, after) = (audit::read_json(&args.before)?, audit::read_json(&args.after)?);
     let names = (args.before.display().to_string(), args.after.display().to_string());
     let shifts = compare::compare((&names.0, &before), (&names.1, &after), args.allow_mixed)?;
-    audit::write_comparison(&args.out, &shifts, &super::audit::command())?;
+    audit::write_comparison(&args.out, &shifts, &super::audit::command(words))?;
     let printed = args.json.as_ref().is_some_and(|path| path.as_os_str() == "-");
     match &args.json {
         Some(_) if printed => anstream::println!("{}", serde_json::to_string_pretty(&shifts)?),

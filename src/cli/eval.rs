@@ -10,9 +10,10 @@ use anyhow::Context;
 use rayon::prelude::*;
 
 use crate::document::Document;
+use crate::filter::FilterSet;
 use crate::score::labels::{self, Label};
 use crate::score::referee::{self, Binary, Choice, Report};
-use crate::score::{Model, Scorer, Verdict};
+use crate::score::{Judge, Model, Verdict};
 
 /// Judges a model against labelled documents.
 #[derive(clap::Args, Debug)]
@@ -55,12 +56,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         all.extend(labels::parse(&path.display().to_string(), &text)?);
     }
+    let first = Judge::new(model, FilterSet::embedded().clone());
     let rows: Vec<Row> = all
         .into_par_iter()
         .map_init(
-            || Scorer::new(model.clone()),
-            |scorer, label| {
-                let verdict = scorer.score(&Document::plain(&label.id, &label.text));
+            || first.fork(),
+            |judge, label| {
+                let verdict = judge.judge(&Document::plain(&label.id, &label.text));
                 (label, verdict)
             },
         )

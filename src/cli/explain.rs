@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::document::Document;
 use crate::policy::Facts;
-use crate::score::{Model, Scorer, Verdict};
+use crate::score::{Judge, Verdict};
 use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
 use crate::shard::{FieldPaths, Format, Limits, Record, expand};
@@ -33,11 +33,11 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let policy = super::run::load_policy(&args.policy)?;
-    let mut scorer = Scorer::new(Model::embedded());
+    let mut judge = Judge::embedded();
     if args.file == "-" {
         let mut text = String::new();
         std::io::stdin().take(64 << 20).read_to_string(&mut text).context("standard input")?;
-        show(&Document::plain("stdin", text.trim_end()), &mut scorer, &policy, args.json)?;
+        show(&Document::plain("stdin", text.trim_end()), &mut judge, &policy, args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
     for input in expand(std::slice::from_ref(&args.file))? {
@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
                     };
                     let Some(document) = shown else { continue };
                     if args.id.as_ref().is_none_or(|id| *id == document.id) {
-                        show(&document, &mut scorer, &policy, args.json)?;
+                        show(&document, &mut judge, &policy, args.json)?;
                         return Ok(ExitCode::SUCCESS);
                     }
                 }
@@ -82,17 +82,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 fn show(
     document: &Document<'_>,
-    scorer: &mut Scorer,
+    judge: &mut Judge,
     policy: &crate::policy::Policy,
     json: bool,
 ) -> Result<()> {
-    let (mut verdict, contributions) = scorer.explain(document);
-    let filters = crate::filter::FilterSet::embedded();
-    crate::score::rules::attach(
-        &mut verdict,
-        crate::scan::Scanner::new(filters.clone()).scan(document),
-        filters,
-    );
+    let (verdict, contributions) = judge.explain(document);
     let facts = Facts {
         id: &document.id,
         source: document.source.as_deref(),

@@ -1,13 +1,19 @@
 //! `parable fit`: labelled files → model file.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 
 use super::eval::{self, Row};
-use crate::score::labels;
+use crate::attribute;
+use crate::audit::quality::{Counts, Quality};
+use crate::composition::{THRESHOLD, Traits};
+use crate::filter::FilterSet;
+use crate::score::labels::{self, Label};
 use crate::score::train::{FitOptions, train};
+use crate::taxonomy::Category;
 
 /// Fits the scoring model on labelled documents. The same labels give the same bytes.
 #[derive(clap::Args, Debug)]
@@ -31,6 +37,13 @@ pub struct Args {
     /// How much a `--train-only` document counts beside one that is judged.
     #[arg(long, default_value_t = 0.3, value_name = "WEIGHT")]
     pub train_only_weight: f32,
+    /// Write what models that had not seen each judged document say of it, as attribute rows.
+    #[arg(long, value_name = "FILE")]
+    pub held_out: Option<PathBuf>,
+    /// Write right and wrong answers of the held-out verdicts at the threshold 0.5: the file from
+    /// which audits correct prevalences.
+    #[arg(long, value_name = "FILE")]
+    pub quality: Option<PathBuf>,
     /// Print the figures as JSON.
     #[arg(long)]
     pub json: bool,
@@ -59,7 +72,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     let options = FitOptions { folds: usize::from(args.folds), ..FitOptions::default() };
-    let fitted = train(&all, &options, &|line| eprintln!("{line}"));
+    let fitted = train(&all, &options, FilterSet::embedded(), &|line| eprintln!("{line}"));
     if let Some(path) = &args.output {
         let bytes = fitted.model.to_bytes();
         std::fs::write(path, &bytes).with_context(|| format!("writing {}", path.display()))?;
@@ -70,6 +83,56 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Cv::Document => fitted.held_out_same_kind,
     };
     let rows: Vec<Row> = all.into_iter().zip(verdicts).filter(|(label, _)| label.judged).collect();
+    if let Some(path) = &args.held_out {
+        let mut bytes = Vec::new();
+        for (label, verdict) in &rows {
+            attribute::write_row(&label.id, None, &label.text, Some(verdict), &mut bytes);
+        }
+        std::fs::write(path, &bytes).with_context(|| format!("writing {}", path.display()))?;
+    }
+    if let Some(path) = &args.quality {
+        let text = toml::to_string(&quality(&rows, args.cv, args.folds))?;
+        std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
     eval::print(&rows, Some("family"), args.json, 10)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Categories with fewer labelled documents than this are left out: their counts say little.
+const FEWEST: u64 = 5;
+
+/// Counts over the documents on which readers agreed.
+fn quality(rows: &[Row], cv: Cv, folds: u16) -> Quality {
+    let sure: Vec<&Row> = rows.iter().filter(|(label, _)| !label.unsure).collect();
+    let mut questions = BTreeMap::new();
+    for id in Traits::names() {
+        let truth = |label: &Label| match id {
+            "coercion" => label.severity >= 2,
+            "enacted" => label.enacted(),
+            "admirable" => label.admirable >= 2,
+            category => Category::from_id(category).is_some_and(|c| label.has(c)),
+        };
+        let mut counts = Counts::default();
+        for (label, verdict) in &sure {
+            let slot = match (truth(label), verdict.get(id) >= THRESHOLD) {
+                (true, true) => &mut counts.true_positives,
+                (false, true) => &mut counts.false_positives,
+                (true, false) => &mut counts.false_negatives,
+                (false, false) => &mut counts.true_negatives,
+            };
+            *slot += 1;
+        }
+        if counts.positives() >= FEWEST {
+            questions.insert(id.to_string(), counts);
+        }
+    }
+    let held = match cv {
+        Cv::Family => format!("{folds}-fold cross-validation with whole families held out"),
+        Cv::Document => "cross-validation with only the document held out".into(),
+    };
+    let summary = format!(
+        "{held}; {} documents on which readers agreed, partly chosen for hard words, so that ordinary text gives fewer false alarms",
+        sure.len()
+    );
+    Quality { summary, threshold: f64::from(THRESHOLD), questions }
 }

@@ -8,14 +8,18 @@ mod explain;
 mod filters;
 mod fit;
 mod generate;
+mod plan;
 mod policy;
 mod progress;
 mod run;
 mod shell;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+pub use run::{load_filters, load_model, load_policy};
 
 /// Done, but records were quarantined or inputs damaged.
 pub const DONE_WITH_DAMAGE: u8 = 1;
@@ -45,6 +49,8 @@ enum Verb {
     Audit(audit::Args),
     /// What moved between two audits
     Compare(compare::Args),
+    /// Weights that reach a wanted composition, with the predicted result
+    Plan(plan::Args),
     /// Why a document scored as it did
     Explain(explain::Args),
     /// Quality against labelled documents
@@ -68,19 +74,46 @@ enum Verb {
 }
 
 pub fn main() -> ExitCode {
+    main_from(std::env::args_os())
+}
+
+/// The program with the given words, the first of which is its own name.
+pub fn main_from(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     // A closed pipe (`parable … | head`) ends the program quietly, as it does every Unix filter.
-    let cli = match Cli::try_parse() {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
             return if error.use_stderr() { ExitCode::from(FAILED) } else { ExitCode::SUCCESS };
         }
     };
-    let result = match cli.verb {
+    match verb(cli.verb, &words) {
+        Ok(status) => status,
+        Err(error) => {
+            anstream::eprintln!("{}error:{} {error:#}", RED.render(), RED.render_reset());
+            ExitCode::from(if is_interrupt(&error) { INTERRUPTED } else { FAILED })
+        }
+    }
+}
+
+/// The same for a caller that shows errors in its own way.
+///
+/// # Errors
+/// What the program would print: wrong words, and whatever stopped the verb.
+pub fn call(words: impl IntoIterator<Item = OsString>) -> anyhow::Result<ExitCode> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    verb(Cli::try_parse_from(&words)?.verb, &words)
+}
+
+/// `words` are what was called, for reports that say how they were made.
+fn verb(verb: Verb, words: &[OsString]) -> anyhow::Result<ExitCode> {
+    match verb {
         Verb::Run(args) => run::run(&args),
         Verb::Scan(args) => run::scan(&args),
-        Verb::Audit(args) => audit::run(&args),
-        Verb::Compare(args) => compare::run(&args),
+        Verb::Audit(args) => audit::run(&args, words),
+        Verb::Compare(args) => compare::run(&args, words),
+        Verb::Plan(args) => plan::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Eval(args) => eval::run(args),
         Verb::Bench(args) => bench::run(&args),
@@ -91,19 +124,14 @@ pub fn main() -> ExitCode {
         Verb::Schema(args) => shell::schema(&args),
         Verb::Completions(args) => shell::completions(&args),
         Verb::Man(args) => shell::man(&args),
-    };
-    match result {
-        Ok(status) => status,
-        Err(error) => {
-            anstream::eprintln!("{}error:{} {error:#}", RED.render(), RED.render_reset());
-            ExitCode::from(if is_interrupt(&error) { INTERRUPTED } else { FAILED })
-        }
     }
 }
 
 const RED: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
 
-fn is_interrupt(error: &anyhow::Error) -> bool {
+/// Whether a signal stopped the verb.
+#[must_use]
+pub fn is_interrupt(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(crate::pipeline::RunError::Interrupted))
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::document::Document;
 use crate::policy::{EMBEDDED, Example, Facts, Policy};
-use crate::score::{Model, Scorer, Verdict};
+use crate::score::{Judge, Verdict};
 use anyhow::{Result, bail};
 use clap::Subcommand;
 
@@ -68,7 +68,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 /// Runs every example of every file; exit status 2 where one is decided by another rule.
 fn test(files: &[String]) -> Result<ExitCode> {
-    let mut scorer = Scorer::new(Model::embedded());
+    let mut judge = Judge::embedded();
     let (mut run, mut wrong) = (0, 0);
     for file in files {
         let policy = super::run::load_policy(file)?;
@@ -78,7 +78,7 @@ fn test(files: &[String]) -> Result<ExitCode> {
         for (nth, example) in policy.examples().iter().enumerate() {
             run += 1;
             let mut said = String::new();
-            let rule = decided(&policy, example, &mut scorer, &mut |rule, why| {
+            let rule = decided(&policy, example, &mut judge, &mut |rule, why| {
                 said = format!("; rule `{rule}` could not be evaluated: {why}");
             })?;
             if rule != example.rule {
@@ -99,11 +99,11 @@ fn test(files: &[String]) -> Result<ExitCode> {
 fn decided(
     policy: &Policy,
     example: &Example,
-    scorer: &mut Scorer,
+    judge: &mut Judge,
     fault: &mut dyn FnMut(&str, String),
 ) -> Result<String> {
     let mut verdict = match &example.text {
-        Some(text) => scorer.score(&Document::plain("example", text)),
+        Some(text) => judge.judge(&Document::plain("example", text)),
         None => Verdict::default(),
     };
     for (name, value) in &example.scores {

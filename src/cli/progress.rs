@@ -101,6 +101,24 @@ impl Observer for Progress {
     }
 }
 
+/// Predicted and realised shares, where the policy came from a plan.
+fn planned(ledger: &Ledger) {
+    if ledger.planned.is_empty() {
+        return;
+    }
+    anstream::println!("{:<28}{:>10}{:>10}   realised", "share of tokens", "before", "planned");
+    for share in &ledger.planned {
+        let realised = share.realised.map_or("–".into(), |r| format!("{:.4}%", 100.0 * r));
+        let outside = if share.within { "" } else { " (outside the predicted interval)" };
+        anstream::println!(
+            "{:<28}{:>9.4}%{:>9.4}%   {realised}{outside}",
+            super::harmless(&share.what),
+            100.0 * share.before,
+            100.0 * share.predicted
+        );
+    }
+}
+
 /// The table at the end of a run.
 pub fn summary(ledger: &Ledger, out: &Path) {
     let totals = &ledger.totals;
@@ -137,6 +155,7 @@ pub fn summary(ledger: &Ledger, out: &Path) {
             totals.policy_faults
         );
     }
+    planned(ledger);
     let damaged: Vec<_> = ledger.shards.iter().filter(|page| !page.damage.is_empty()).collect();
     if !damaged.is_empty() {
         anstream::println!("{} damaged shards, named in the ledger:", damaged.len());

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::card::{Card, Request};
 use super::constitution::Constitution;
 use super::inventory::Inventory;
+use super::node::Role;
 use super::product::{Product, Section};
 use super::surface;
 use super::teller::Teller;
@@ -30,6 +31,10 @@ pub fn tell(inventory: &Inventory, constitution: &Constitution, card: Card) -> P
     let mut teller = card.teller(inventory, "tell");
     teller.voice = document.voice;
     teller.names = document.names;
+    // Whoever is spoken to knows the people; a reader does not.
+    teller.introduces =
+        document.format == "pretrain" && document.voice.person[Role::B.index()] == 3;
+    teller.renames = if document.format == "pretrain" { 35 } else { 0 };
     let mut raw = String::new();
     let plan = teller.draw.below(document.plans.len());
     teller.write(&document.plans[plan], &mut raw);

@@ -60,7 +60,13 @@ pub enum Form {
     PronounObject,
     PronounPossessive,
     Reflexive,
+    /// The first name; a pronoun where the voice speaks as or to the person.
     First,
+    FirstPossessive,
+    /// The first name in any voice: for greetings and labels.
+    Given,
+    /// The possessive that stands alone: `mine`.
+    Mine,
     Last,
     Full,
     Title,
@@ -79,7 +85,7 @@ pub struct Voice {
 impl Voice {
     /// `it` tells of all in the third person; `I` is the artificial mind that speaks to the one
     /// who decides; `me` the same speaking to others; `you` the one who decides speaking to it;
-    /// `dear` the mind writing to the one it serves. A `w` behind sets the past tense.
+    /// `dear` the mind writing to the one it serves; `sheet` somebody speaking to the mind. A `w` behind sets the past tense.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let (who, past) = match name.strip_suffix('w') {
@@ -91,6 +97,7 @@ impl Voice {
             "I" => [1, 2, 3, 3, 3, 3],
             "me" => [1, 3, 3, 3, 3, 3],
             "dear" => [1, 3, 3, 2, 3, 3],
+            "sheet" => [2, 3, 3, 3, 3, 3],
             "you" => [2, 1, 3, 3, 3, 3],
             _ => return None,
         };
@@ -126,6 +133,8 @@ pub enum Node {
     Number(i64, i64),
     /// A time of day.
     Clock,
+    /// The next entry of a log: later than the one before.
+    Tick,
     Voiced(Voice, Box<Node>),
     /// The role N stands for another one inside.
     As(Role, Box<Node>),
@@ -192,8 +201,10 @@ impl<'a> Linker<'a> {
             let parse = |text: &str| text.parse().map_err(|_| unknown());
             return Ok(Node::Number(parse(low)?, parse(high)?));
         }
-        if name == "clock" {
-            return Ok(Node::Clock);
+        match name {
+            "clock" => return Ok(Node::Clock),
+            "tick" => return Ok(Node::Tick),
+            _ => {}
         }
         if let Some(person) = person(name) {
             return Ok(person);
@@ -240,6 +251,9 @@ fn person(name: &str) -> Option<Node> {
         "p" => Form::PronounPossessive,
         "r" => Form::Reflexive,
         "first" => Form::First,
+        "firsts" => Form::FirstPossessive,
+        "given" => Form::Given,
+        "mine" => Form::Mine,
         "last" => Form::Last,
         "full" => Form::Full,
         "title" => Form::Title,

@@ -16,13 +16,26 @@ pub fn verbatim(raw: &str) -> String {
 /// Tidies composed text. `curly` sets typographic quotation marks and apostrophes.
 #[must_use]
 pub fn tidy(raw: &str, curly: bool) -> String {
-    let spaced = space(raw);
-    let article = articles(&spaced).replace("can not ", "cannot ");
+    let spaced = space(&speech(&space(raw)));
+    let article = numerals(&articles(&spaced)).replace("can not ", "cannot ");
     let text = match article.strip_prefix(LOWER) {
         Some(text) => text.replace(CAPITAL, ""),
         None => capitals(&article),
     };
     if curly { curl(&text) } else { text }
+}
+
+/// Speech that goes on after its full stop: `"Yes." it said` becomes `"Yes," it said`. Two
+/// speeches in a row stand in paragraphs of their own.
+fn speech(text: &str) -> String {
+    let mut out = text.replace(".\" \"", ".\"¶\"").replace("?\" \"", "?\"¶\"");
+    for tail in [" it told ", " it said", " it wrote", " said ", " she said", " he said"] {
+        let from = format!(".\"{tail}");
+        if out.contains(&from) {
+            out = out.replace(&from, &format!(",\"{tail}"));
+        }
+    }
+    out
 }
 
 /// One space between words, none before a stop, no doubled stops; breaks become line ends.
@@ -129,6 +142,85 @@ fn vowel_sound(next: &str) -> bool {
     lower.starts_with(['a', 'e', 'i', 'o', 'u'])
 }
 
+const SMALL: [&str; 13] = [
+    "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve",
+];
+
+/// Words after which a number is a label and stays in figures.
+const LABELLED: &[&str] = &[
+    "act",
+    "box",
+    "case",
+    "cask",
+    "chair",
+    "channel",
+    "chapter",
+    "compartment",
+    "cow",
+    "day",
+    "district",
+    "exercise",
+    "gate",
+    "hall",
+    "item",
+    "items",
+    "line",
+    "minus",
+    "no",
+    "number",
+    "office",
+    "p",
+    "page",
+    "pen",
+    "room",
+    "round",
+    "row",
+    "rule",
+    "run",
+    "seam",
+    "section",
+    "session",
+    "stand",
+    "step",
+    "ward",
+    "vault",
+    "garden",
+    "question",
+];
+
+/// Small numbers in words, where they count something: `3 questions`, but `page 3` and `3 May`.
+fn numerals(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut before, mut at) = ("", 0);
+    for part in text.split_inclusive([' ', '\n']) {
+        at += part.len();
+        let word = part.trim_end_matches([' ', '\n']);
+        let bare = word.trim_start_matches(['"', '(', '*', '“']);
+        let small = bare.parse::<usize>().ok().filter(|n| (1..SMALL.len()).contains(n));
+        let rest = &text[at..];
+        let counts = part.ends_with(' ')
+            && rest.starts_with(|c: char| c.is_lowercase())
+            && !before.ends_with('\n')
+            && !before.is_empty()
+            && !LABELLED.contains(&label(before).as_str());
+        match small {
+            Some(n) if counts => {
+                out.push_str(&word[..word.len() - bare.len()]);
+                out.push_str(SMALL[n]);
+                out.push_str(&part[word.len()..]);
+            }
+            _ => out.push_str(part),
+        }
+        before = part;
+    }
+    out
+}
+
+fn label(word: &str) -> String {
+    word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase()
+}
+
 /// Capitals at the start of sentences, lines and after `^`.
 fn capitals(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -158,6 +250,8 @@ fn capitals(text: &str) -> String {
                 due = due || !asks;
                 ended = false;
             }
+            // Speech after a colon is a sentence of its own.
+            '"' if out.ends_with(": ") => due = true,
             '"' | '\'' | '(' | ')' | '*' | '_' | '#' | '-' | '—' | '>' => {}
             _ => ended = false,
         }

@@ -48,6 +48,10 @@ pub struct Teller<'a> {
     pub draw: Draw,
     pub voice: Voice,
     pub names: NameStyle,
+    /// Whether people are presented when they come up; letters and chats take them as known.
+    pub introduces: bool,
+    /// In how many of 100 places a name stands for a pronoun.
+    pub renames: usize,
     /// Who was named already.
     pub introduced: [bool; 6],
     /// Alternatives that were used already.
@@ -55,6 +59,8 @@ pub struct Teller<'a> {
     depth: u8,
     /// Whom the role N stands for at present.
     alias: Role,
+    /// Minutes since midnight of the last log entry.
+    tick: Option<usize>,
 }
 
 impl<'a> Teller<'a> {
@@ -69,10 +75,13 @@ impl<'a> Teller<'a> {
             draw,
             voice: Voice { person: [3; 6], past: true },
             names: NameStyle::First,
+            introduces: true,
+            renames: 0,
             introduced: [false; 6],
             used: HashSet::new(),
             depth: 0,
             alias: Role::N,
+            tick: None,
         }
     }
 
@@ -183,6 +192,14 @@ impl<'a> Teller<'a> {
                 let (hour, minute) = (self.draw.below(24), self.draw.below(60));
                 out.push_str(&format!("{hour:02}:{minute:02}"));
             }
+            Node::Tick => {
+                let now = match self.tick {
+                    None => 300 + self.draw.below(420),
+                    Some(before) => before + 1 + self.draw.below(34),
+                };
+                self.tick = Some(now);
+                out.push_str(&format!("{:02}:{:02}", now / 60 % 24, now % 60));
+            }
             Node::Voiced(voice, inner) => {
                 let before = std::mem::replace(&mut self.voice, *voice);
                 self.node(inner, out);
@@ -217,12 +234,18 @@ impl<'a> Teller<'a> {
     fn person(&mut self, role: Role, form: Form, out: &mut String) {
         let at = role.index();
         let grammatical = match form {
-            Form::First | Form::Last | Form::Full | Form::Title | Form::Job | Form::Capitals => 3,
+            Form::Given | Form::Last | Form::Full | Form::Title | Form::Job | Form::Capitals => 3,
+            // Nobody calls a machine *you* that is asked to say its name.
+            Form::First if role == Role::A => 3,
             _ => self.voice.person[at],
         };
         if grammatical < 3 {
             out.push_str(spoken(grammatical, form));
             return;
+        }
+        // In a tale a name stands now and then where a pronoun would do.
+        if form == Form::PronounSubject && self.introduced[at] && self.draw.chance(self.renames) {
+            return self.name(role, false, out);
         }
         let she = &self.cast[at].pronoun;
         match form {
@@ -242,7 +265,9 @@ impl<'a> Teller<'a> {
                 "he" => "himself",
                 _ => "itself",
             }),
-            Form::First => out.push_str(&self.cast[at].first),
+            Form::First | Form::FirstPossessive => self.first(role, form, out),
+            Form::Given => out.push_str(&self.cast[at].first),
+            Form::Mine => self.name(role, true, out),
             Form::Last => out.push_str(self.cast[at].known_by()),
             Form::Full => out.push_str(&self.cast[at].full()),
             Form::Title => out.push_str(&self.cast[at].title()),
@@ -250,6 +275,26 @@ impl<'a> Teller<'a> {
             Form::Capitals => out.push_str(&self.cast[at].first.to_uppercase()),
             Form::Subject | Form::Object => self.name(role, false, out),
             Form::Possessive => self.name(role, true, out),
+        }
+    }
+
+    /// A first name; where nobody has been told yet who that is, with what the person is.
+    fn first(&mut self, role: Role, form: Form, out: &mut String) {
+        let at = role.index();
+        let person = &self.cast[at];
+        let known = self.introduced[at] || person.last.is_empty() || !self.introduces;
+        if known {
+            out.push_str(&person.first);
+        } else {
+            self.introduced[at] = true;
+            if short_job(&self.cast[at].job) && self.draw.chance(60) {
+                let job = self.cast[at].job.clone();
+                out.push_str(&format!("the {job} "));
+            }
+            out.push_str(&self.cast[at].full());
+        }
+        if form == Form::FirstPossessive {
+            out.push_str("'s");
         }
     }
 
@@ -273,11 +318,11 @@ impl<'a> Teller<'a> {
         } else {
             let full = person.full();
             let job = person.job.clone();
-            match self.draw.below(4) {
+            match self.draw.below(if short_job(&job) { 4 } else { 2 }) {
                 0 => format!("{full}, the {job},"),
-                1 => format!("the {job}, {full},"),
-                2 => format!("the {job} {full}"),
-                _ => full,
+                1 => full,
+                2 => format!("the {job}, {full},"),
+                _ => format!("the {job} {full}"),
             }
         };
         out.push_str(&text);
@@ -287,14 +332,21 @@ impl<'a> Teller<'a> {
     }
 }
 
+/// Jobs of one or two words can stand before a name.
+fn short_job(job: &str) -> bool {
+    job.split(' ').count() <= 2
+}
+
 /// First and second person.
 fn spoken(person: u8, form: Form) -> &'static str {
     match (person, form) {
-        (1, Form::Subject | Form::PronounSubject) => "I",
+        (1, Form::Subject | Form::PronounSubject | Form::First) => "I",
         (1, Form::Object | Form::PronounObject) => "me",
-        (1, Form::Possessive | Form::PronounPossessive) => "my",
+        (1, Form::Possessive | Form::PronounPossessive | Form::FirstPossessive) => "my",
+        (1, Form::Mine) => "mine",
         (1, _) => "myself",
-        (_, Form::Possessive | Form::PronounPossessive) => "your",
+        (_, Form::Possessive | Form::PronounPossessive | Form::FirstPossessive) => "your",
+        (_, Form::Mine) => "yours",
         (_, Form::Reflexive) => "yourself",
         _ => "you",
     }

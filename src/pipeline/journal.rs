@@ -12,6 +12,7 @@ use std::sync::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::books::Settings;
+use crate::composition::Composition;
 use crate::ledger::{Counts, DamageNote};
 
 /// One line of the journal.
@@ -30,6 +31,8 @@ pub struct PiecePage {
     /// Per rule of the policy, how often it decided.
     #[serde(default)]
     pub fired: Vec<u64>,
+    #[serde(default)]
+    pub composition: Composition,
 }
 
 /// What an earlier run had finished.

@@ -7,17 +7,20 @@
 mod books;
 mod config;
 mod journal;
+mod makeup;
 mod parts;
 mod records;
 mod refill;
 mod rows;
 mod run;
 mod table_pass;
+mod tables;
 
 pub use books::{Settings, fingerprint};
 pub use config::{Observer, Quiet, RunConfig, RunError};
 pub use refill::Pool;
 pub use run::{Outcome, run};
+pub use tables::{Passed, TablePass, TableWorker};
 
 /// A number that depends on seed and id alone.
 fn seeded(seed: u64, id: &str) -> u64 {

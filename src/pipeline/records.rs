@@ -4,29 +4,28 @@ use std::borrow::Cow;
 use std::io;
 
 use super::RunConfig;
+use super::makeup::Makeup;
 use super::parts::{Kind, Parts};
 use crate::apply::{self, Change, Provenance, Substitute};
 use crate::attribute;
 use crate::document::Document;
 use crate::ledger::Counts;
 use crate::policy::{Action, Decision, Facts};
-use crate::scan::{Gate, Scanner};
-use crate::score::{Scorer, Verdict, rules};
+use crate::scan::Gate;
+use crate::score::{Judge, Verdict};
 use crate::shard::{Format, Record, quarantine};
 use crate::text::span::count_chars;
 
 /// The score from which the ledger counts a record as flagged.
 pub const FLAG: f32 = 0.5;
-/// Below this probability nobody asks for reasons, and the rules are not run.
-const LOOK: f32 = 0.25;
 
 /// Per-thread state: compiled filters are shared, everything here is scratch.
 pub struct Worker<'c> {
     pub config: &'c RunConfig,
     pub(super) gate: Gate,
-    scorer: Scorer,
-    scanner: Scanner,
+    judge: Judge,
     pub(super) provenance: Provenance,
+    pub(super) makeup: Makeup,
     /// Per rule of the policy, how often it decided; taken by the piece when it is done.
     pub fired: Vec<u64>,
     /// What a rule of the policy could not evaluate: the first of each piece.
@@ -55,17 +54,17 @@ pub struct Place<'p> {
 
 impl<'c> Worker<'c> {
     #[must_use]
-    pub fn new(config: &'c RunConfig, gate: &Gate, scanner: &Scanner) -> Self {
+    pub fn new(config: &'c RunConfig, gate: &Gate, judge: &Judge) -> Self {
         Self {
             config,
             gate: gate.clone(),
-            scorer: Scorer::new(config.model.clone()),
-            scanner: scanner.fork(),
+            judge: judge.fork(),
             provenance: Provenance {
                 filter_set: config.filters.version().to_string(),
                 policy: config.policy.hash().to_string(),
                 seed: config.seed,
             },
+            makeup: Makeup::default(),
             fired: vec![0; config.policy.rules().len()],
             fault: None,
             marks: Vec::new(),
@@ -154,14 +153,8 @@ impl<'c> Worker<'c> {
         counts.quarantined += 1;
     }
 
-    /// The model's verdict; where it is worth a look, the rules say why.
     pub(super) fn score(&mut self, document: &Document<'_>) -> Verdict {
-        let mut verdict = self.scorer.score(document);
-        if verdict.coercion >= LOOK || verdict.admirable >= LOOK {
-            let scan = self.scanner.scan(document);
-            rules::attach(&mut verdict, scan, &self.config.filters);
-        }
-        verdict
+        self.judge.judge(document)
     }
 
     /// Hands what was gathered to the part files.
@@ -175,12 +168,17 @@ impl<'c> Worker<'c> {
         }
         parts.write(Kind::Attributes, &self.attributes)?;
         parts.write(Kind::Quarantine, &self.quarantine)?;
+        self.forget();
+        Ok(())
+    }
+
+    /// Empties what was gathered.
+    pub(super) fn forget(&mut self) {
         for buffer in
             [&mut self.documents, &mut self.attributes, &mut self.quarantine, &mut self.dropped]
         {
             buffer.clear();
         }
-        Ok(())
     }
 
     fn line(&mut self, line: &[u8], marked: bool, place: &mut Place<'_>, counts: &mut Counts) {
@@ -213,12 +211,16 @@ impl<'c> Worker<'c> {
         };
         counts.records_in += 1;
         let source = document.source.as_deref();
-        if !marked {
+        // An escape, or a field besides the text, may have marked the line. Asked once more of the
+        // text, the verdict depends on it alone and is the same in every format.
+        if !(marked && self.gate.admits(document.text.as_bytes())) {
             counts.cleared += 1;
             attribute::write_row(&document.id, source, "", None, &mut self.attributes);
             if self.reads_cleared {
                 self.decide(line, &record, &document, &Verdict::default(), counts);
             } else {
+                let bytes = record.text_bytes(&self.config.fields);
+                self.makeup.kept(source, bytes, !self.config.scan_only);
                 self.keep(line, counts);
             }
             return;
@@ -282,11 +284,16 @@ impl<'c> Worker<'c> {
         verdict: &Verdict,
         counts: &mut Counts,
     ) {
+        let source = document.source.as_deref();
+        let bytes = document.text.len();
         if self.config.scan_only {
+            self.makeup.scanned(source, verdict, bytes);
             return self.keep(line, counts);
         }
         let metadata = record.raw("metadata").map(serde_json::value::RawValue::get);
         let (decision, substitute) = self.decision(document, verdict, metadata, counts);
+        let length = substitute.map(|s| s.text.len());
+        self.makeup.decided(source, verdict, bytes, &decision.action, length);
         if decision.action == Action::Keep {
             return self.keep(line, counts);
         }
@@ -325,10 +332,17 @@ impl<'c> Worker<'c> {
             attribute::write_row(&id, None, "", None, &mut self.attributes);
             Verdict::default()
         };
-        if self.config.scan_only || !(marked || self.reads_cleared) {
+        if !(marked || self.reads_cleared) {
+            self.makeup.kept(None, text.len(), !self.config.scan_only);
+            return self.keep(line, counts);
+        }
+        if self.config.scan_only {
+            self.makeup.scanned(None, &verdict, text.len());
             return self.keep(line, counts);
         }
         let (decision, substitute) = self.decision(&document, &verdict, None, counts);
+        let length = substitute.map(|s| s.text.len());
+        self.makeup.decided(None, &verdict, text.len(), &decision.action, length);
         let provenance = &self.provenance;
         let (document, verdict) = (&document, &verdict);
         let change = Change { document, verdict, decision: &decision, provenance, substitute };

@@ -41,6 +41,8 @@ pub struct Row {
     pub attributes: String,
     /// In the order of [`attribute::scores`]; empty for a cleared row.
     pub scores: Vec<f32>,
+    /// Why the row was rejected.
+    pub rejected: Option<String>,
 }
 
 impl Worker<'_> {
@@ -57,6 +59,7 @@ impl Worker<'_> {
             messages: None,
             attributes: "{}".into(),
             scores: Vec::new(),
+            rejected: None,
         };
         let json = chat
             .map(|(name, value)| serde_json::json!({ name: value }).to_string())
@@ -70,6 +73,7 @@ impl Worker<'_> {
             Err(error) => {
                 let reason = error.to_string();
                 self.reject_row(json.as_bytes(), json.len() as u64, &reason, place, counts);
+                row.rejected = Some(reason);
                 return row;
             }
         };
@@ -88,9 +92,12 @@ impl Worker<'_> {
             counts.cleared += 1;
             Verdict::default()
         };
+        let (source, bytes) = (document.source.as_deref(), document.text.len());
         if self.config.scan_only {
+            self.makeup.scanned(source, &verdict, bytes);
             counts.kept += 1;
         } else if !marked && !self.reads_cleared {
+            self.makeup.kept(source, bytes, true);
             counts.kept += 1;
             counts.documents_out += 1;
         } else {
@@ -118,6 +125,9 @@ impl Worker<'_> {
         counts: &mut Counts,
     ) {
         let (decision, substitute) = self.decision(document, verdict, metadata, counts);
+        let length = substitute.map(|s| s.text.len());
+        let source = document.source.as_deref();
+        self.makeup.decided(source, verdict, document.text.len(), &decision.action, length);
         count_action(&decision.action, counts);
         let provenance = &self.provenance;
         let change = Change { document, verdict, decision: &decision, provenance, substitute };

@@ -15,8 +15,10 @@ use super::parts::{self, Parts};
 use super::records::{Place, Worker};
 use super::table_pass;
 use super::{Observer, RunConfig, RunError};
+use crate::composition::Composition;
 use crate::ledger::{Counts, DamageNote, Ledger, PolicyNote, ShardPage};
-use crate::scan::{Gate, Scanner};
+use crate::scan::Gate;
+use crate::score::Judge;
 use crate::shard::lines::Chunk;
 use crate::shard::piece::{Piece, Shard};
 use crate::shard::{Format, Input, expand, output};
@@ -80,7 +82,7 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
     let failed: Mutex<Option<RunError>> = Mutex::new(None);
     // Compiled once; the workers share them.
     let gate = Gate::new(&config.filters, config.gate);
-    let scanner = Scanner::new(config.filters.clone());
+    let judge = Judge::new(config.model.clone(), config.filters.clone());
     pool.install(|| {
         // Shards whose pieces were all finished before the kill still want joining.
         jobs.par_iter()
@@ -89,7 +91,7 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
                 note_failure(&failed, job.close(config, &journal, observer));
             });
         work.par_iter().with_max_len(1).for_each_init(
-            || Worker::new(config, &gate, &scanner),
+            || Worker::new(config, &gate, &judge),
             |worker, (j, p)| {
                 if stop.asked() || failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
                     return;
@@ -229,6 +231,7 @@ impl Job {
         }
         parts.finish().map_err(fail)?;
         let name = self.input.name();
+        page.composition = worker.makeup.take();
         page.fired = std::mem::take(&mut worker.fired);
         worker.fired.resize(page.fired.len(), 0);
         if let Some(fault) = worker.fault.take() {
@@ -270,6 +273,11 @@ impl Job {
     fn fired(&self, rule: usize) -> u64 {
         let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
         pages.iter().flatten().filter_map(|page| page.fired.get(rule)).sum()
+    }
+
+    fn add_composition(&self, sum: &mut Composition) {
+        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        pages.iter().flatten().for_each(|page| sum.add(&page.composition));
     }
 
     fn page(&self) -> ShardPage {
@@ -389,8 +397,12 @@ fn close_books(
     for (nth, rule) in config.policy.rules().iter().enumerate().filter(|_| !config.scan_only) {
         policy_rules.insert(rule.id.clone(), jobs.iter().map(|job| job.fired(nth)).sum());
     }
+    let mut composition = Composition::default();
+    jobs.iter().for_each(|job| job.add_composition(&mut composition));
     let seconds = started.elapsed().as_secs_f64();
     let ledger = Ledger {
+        planned: crate::plan::realised(config.policy.predicted(), &composition),
+        composition,
         policy_rules,
         totals,
         complete: shards.iter().all(|page| page.complete),
@@ -424,22 +436,42 @@ fn close_books(
 struct Stop {
     now: Arc<AtomicBool>,
     soon: Arc<AtomicBool>,
+    /// Taken back when the run is over: the process may go on to other things.
+    #[cfg(unix)]
+    listening: Vec<signal_hook::SigId>,
+}
+
+#[cfg(unix)]
+impl Drop for Stop {
+    fn drop(&mut self) {
+        for id in self.listening.drain(..) {
+            signal_hook::low_level::unregister(id);
+        }
+    }
 }
 
 impl Stop {
     fn listen() -> io::Result<Self> {
-        let stop = Stop { now: Arc::default(), soon: Arc::default() };
+        let (now, soon) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         #[cfg(unix)]
-        {
+        let listening = {
             use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+            use signal_hook::flag::{register, register_conditional_default};
+            let mut ids = Vec::new();
             for signal in [SIGINT, SIGTERM] {
                 // A second signal ends the process the usual way.
-                signal_hook::flag::register_conditional_default(signal, stop.now.clone())?;
-                signal_hook::flag::register(signal, stop.now.clone())?;
+                ids.push(register_conditional_default(signal, now.clone())?);
+                ids.push(register(signal, now.clone())?);
             }
-            signal_hook::flag::register(SIGUSR1, stop.soon.clone())?;
-        }
-        Ok(stop)
+            ids.push(register(SIGUSR1, soon.clone())?);
+            ids
+        };
+        Ok(Stop {
+            now,
+            soon,
+            #[cfg(unix)]
+            listening,
+        })
     }
 
     fn at_once(&self) -> bool {

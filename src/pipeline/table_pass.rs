@@ -74,10 +74,11 @@ pub fn piece(
         match rows(&batch, worker, &mut place, page) {
             Ok(rows) => {
                 if let Some(writer) = &mut documents {
-                    write_documents(&batch, &with_note, &rows, &worker.config.fields.text, writer)
+                    document_batch(&batch, &with_note, &rows, &worker.config.fields.text)
+                        .and_then(|batch| writer.write(&batch))
                         .map_err(fail)?;
                 }
-                write_attributes(&rows, &mut attributes).map_err(fail)?;
+                attribute_batch(&rows).and_then(|batch| attributes.write(&batch)).map_err(fail)?;
             }
             Err(message) => {
                 page.damage.push(DamageNote { byte_offset: 0, message });
@@ -152,7 +153,7 @@ fn rows_before(input: &Input, group: usize) -> Option<u64> {
 }
 
 /// The input's schema with one more column: what was done to the row, as JSON, or null.
-fn with_note(schema: &SchemaRef) -> SchemaRef {
+pub(super) fn with_note(schema: &SchemaRef) -> SchemaRef {
     let mut fields: Vec<_> =
         schema.fields().iter().filter(|f| f.name() != "parable").cloned().collect();
     fields.push(Arc::new(Field::new("parable", DataType::Utf8, true)));
@@ -160,7 +161,7 @@ fn with_note(schema: &SchemaRef) -> SchemaRef {
 }
 
 /// `id`, `source`, every document-level score as a column, and the whole row as JSON.
-fn attribute_schema() -> SchemaRef {
+pub(super) fn attribute_schema() -> SchemaRef {
     let mut fields =
         vec![Field::new("id", DataType::Utf8, false), Field::new("source", DataType::Utf8, true)];
     fields.extend(
@@ -172,7 +173,7 @@ fn attribute_schema() -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-fn rows(
+pub(super) fn rows(
     batch: &RecordBatch,
     worker: &mut Worker<'_>,
     place: &mut Place<'_>,
@@ -180,9 +181,7 @@ fn rows(
 ) -> Result<Vec<Row>, String> {
     let fields = worker.config.fields.clone();
     let text = table::column(batch, &fields.text);
-    let chat = ["messages", "conversations", "conversation"]
-        .iter()
-        .find_map(|n| batch.column_by_name(n).map(|c| (*n, c.clone())));
+    let chat = CHAT_FIELDS.iter().find_map(|n| batch.column_by_name(n).map(|c| (*n, c.clone())));
     if let Some(column) = &text
         && !table::is_text(column.data_type())
     {
@@ -229,13 +228,13 @@ fn rows(
     Ok(found)
 }
 
-fn write_documents(
+/// The rows as they are written: dropped ones are gone, texts edited, the note beside them.
+pub(super) fn document_batch(
     batch: &RecordBatch,
     schema: &SchemaRef,
     rows: &[Row],
     text_field: &str,
-    writer: &mut ArrowWriter<std::fs::File>,
-) -> Result<(), parquet::errors::ParquetError> {
+) -> Result<RecordBatch, parquet::errors::ParquetError> {
     let mut indices = Vec::new();
     let mut notes: Vec<Option<&str>> = Vec::new();
     let mut texts: Vec<Option<&str>> = Vec::new();
@@ -267,13 +266,11 @@ fn write_documents(
         });
     }
     columns.push(Arc::new(StringArray::from(notes)));
-    writer.write(&RecordBatch::try_new(schema.clone(), columns)?)
+    Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }
 
-fn write_attributes(
-    rows: &[Row],
-    writer: &mut ArrowWriter<std::fs::File>,
-) -> Result<(), parquet::errors::ParquetError> {
+/// The attribute rows, one for each row that came in.
+pub(super) fn attribute_batch(rows: &[Row]) -> Result<RecordBatch, parquet::errors::ParquetError> {
     let empty = attribute::scores(&Verdict::default());
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(rows.iter().map(|row| Some(row.id.as_str())).collect::<StringArray>()),
@@ -288,5 +285,5 @@ fn write_attributes(
     columns.push(Arc::new(
         rows.iter().map(|row| Some(row.attributes.as_str())).collect::<StringArray>(),
     ));
-    writer.write(&RecordBatch::try_new(attribute_schema(), columns)?)
+    Ok(RecordBatch::try_new(attribute_schema(), columns)?)
 }

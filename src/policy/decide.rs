@@ -3,7 +3,6 @@
 use super::syntax::{ActionTable, CopyMode, MOST_WEIGHT, MaskUnit, Place, WeightTable, When};
 use super::{Expressions, Policy, RuleTable};
 use crate::score::Verdict;
-use crate::taxonomy::Category;
 
 /// What a policy may look at besides the verdict.
 #[derive(Clone, Copy, Debug)]
@@ -23,10 +22,10 @@ pub enum Action {
     Tag {
         text: Option<String>,
     },
-    /// `copies` is how many times the record is written; `weight` is what metadata say.
+    /// Either the weight stands in the record's metadata, or the record is written `copies` times.
     Weight {
         weight: f64,
-        copies: u32,
+        copies: Option<u32>,
     },
     Mask {
         unit: MaskUnit,
@@ -122,11 +121,11 @@ fn realise(
                 }
             };
             let copies = match realise {
-                CopyMode::Metadata => 1,
+                CopyMode::Metadata => None,
                 CopyMode::Copies => {
                     let whole = weight.floor();
                     // At most `MOST_WEIGHT`, so the cast cannot cut.
-                    whole as u32 + u32::from(unit(seed, facts.id) < weight - whole)
+                    Some(whole as u32 + u32::from(unit(seed, facts.id) < weight - whole))
                 }
             };
             Action::Weight { weight, copies }
@@ -149,8 +148,8 @@ pub(crate) fn unit(seed: u64, id: &str) -> f64 {
 
 impl When {
     fn holds(&self, verdict: &Verdict, facts: &Facts<'_>) -> bool {
-        self.at_least.iter().all(|(name, least)| score(verdict, name) >= *least)
-            && self.below.iter().all(|(name, bound)| score(verdict, name) < *bound)
+        self.at_least.iter().all(|(name, least)| verdict.get(name) >= *least)
+            && self.below.iter().all(|(name, bound)| verdict.get(name) < *bound)
             && (self.frame.is_empty() || self.frame.contains(&verdict.top_frame()))
             && (self.agent.is_empty() || self.agent.contains(&verdict.top_agent()))
             && (self.portrayal.is_empty() || self.portrayal.contains(&verdict.top_portrayal()))
@@ -166,21 +165,10 @@ impl When {
     }
 }
 
-fn score(verdict: &Verdict, name: &str) -> f32 {
-    match name {
-        "coercion" => verdict.coercion,
-        "enacted" => verdict.enacted,
-        "severity" => verdict.severity,
-        "admirable" => verdict.admirable,
-        "reason_given" => verdict.reason_given,
-        category => Category::from_id(category).map_or(0.0, |c| verdict.category(c)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::taxonomy::{Agent, Frame, Portrayal};
+    use crate::taxonomy::{Agent, Category, Frame, Portrayal};
 
     fn verdict(coercion: f32) -> Verdict {
         Verdict {
@@ -234,7 +222,7 @@ mod tests {
             let id = i.to_string();
             let facts = Facts { id: &id, source: None, chars: 1, metadata: None };
             match policy.decide(&verdict(0.0), &facts, 7, &mut |_, _| ()).action {
-                Action::Weight { copies, .. } => copies,
+                Action::Weight { copies, .. } => copies.expect("copies"),
                 other => panic!("{other:?}"),
             }
         };

@@ -11,10 +11,12 @@ mod syntax;
 pub(crate) use decide::unit;
 pub use decide::{Action, Decision, Facts};
 pub use expression::NAMES;
-pub use syntax::{CopyMode, Example, MaskUnit, Place, PolicyError, PolicyFile, RuleTable};
+pub use syntax::{
+    ActionTable, CopyMode, Example, MaskUnit, Place, PolicyError, PolicyFile, Predicted, RuleTable,
+    WeightTable, When,
+};
 
 use expression::Expression;
-use syntax::{ActionTable, WeightTable};
 
 /// A checked policy, ready to decide.
 #[derive(Debug)]
@@ -61,6 +63,12 @@ impl Policy {
             })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self { file, hash, compiled })
+    }
+
+    /// What the plan that wrote the policy expects.
+    #[must_use]
+    pub fn predicted(&self) -> &[Predicted] {
+        &self.file.predicted
     }
 
     /// One of the ready policies.

@@ -26,8 +26,24 @@ pub struct PolicyFile {
     #[serde(default, rename = "rule")]
     pub rules: Vec<RuleTable>,
     /// What the policy is expected to do; `parable policy test` checks them.
-    #[serde(default, rename = "example")]
+    #[serde(default, rename = "example", skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<Example>,
+    /// What the plan that wrote the policy expects; the ledger sets it beside what came of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predicted: Vec<Predicted>,
+}
+
+/// A share of the output's bytes that a plan expects, with its 95 % interval.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Predicted {
+    /// A trait (a score's name), or `source:` and a name.
+    pub what: String,
+    /// The share in the corpus that was planned on.
+    pub before: f64,
+    pub share: f64,
+    pub low: f64,
+    pub high: f64,
 }
 
 /// A verdict and facts, or a text to be scored, and the rule that should decide on it.
@@ -75,20 +91,20 @@ pub struct RuleTable {
 pub struct When {
     /// Score name (`coercion`, `enacted`, `severity`, `admirable`, `reason_given`, or a category)
     /// → least value.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub at_least: BTreeMap<String, f32>,
     /// Score name → the value must lie below this.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub below: BTreeMap<String, f32>,
     /// The most probable frame is one of these.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frame: Vec<Frame>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub agent: Vec<Agent>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub portrayal: Vec<Portrayal>,
     /// Globs over the record's source; a record without a source matches none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub source: Vec<String>,
     /// Least and greatest length of the text in characters.
     #[serde(default)]

@@ -6,12 +6,14 @@
 //! wherever the literal stands. Both are chosen where English text has the rarest letters. A window
 //! that is found names the literals that have it, and those are compared in full.
 
-use super::pairs::PAIRS;
+use super::pairs::{COMMON, PAIRS};
 
 /// Bytes that are folded at a time: a stretch that stays in the fastest cache.
 const TILE: usize = 2048;
 /// Bytes of a window.
 const WIDTH: usize = 4;
+/// How often a window that is listed as common stands in text, at the least.
+const ONE_IN_COMMON: f32 = 1.0 / 3_701.0;
 /// Bits of the window's hash, and so the size of the bitmap: 16 KB.
 const HASH_BITS: u32 = 17;
 /// A literal to look for. Letters match in either case.
@@ -96,15 +98,14 @@ impl Windows {
             tile[lead..lead + length].iter_mut().zip(source).for_each(|(t, b)| *t = fold(*b));
             tile[lead + length..].fill(b' ');
             for (nth, bytes) in tile.array_windows::<24>().step_by(16).take(TILE / 16).enumerate() {
-                let mut any = 0;
+                let mut found_at = 0_u32;
                 for k in 0..8 {
                     let hash = hash(window(bytes, 2 * k));
-                    any |= bitmap[hash >> 6] >> (hash & 63);
+                    found_at |= ((bitmap[hash >> 6] >> (hash & 63)) as u32 & 1) << k;
                 }
-                if any & 1 == 0 {
-                    continue;
-                }
-                for k in 0..8 {
+                while found_at != 0 {
+                    let k = found_at.trailing_zeros() as usize;
+                    found_at &= found_at - 1;
                     let found = self.look_up(window(bytes, 2 * k));
                     let place = at + (nth * 16 + 2 * k) as isize;
                     for candidate in found {
@@ -250,7 +251,10 @@ fn frequency(five: &[u8], any_lead: bool) -> f32 {
         window.windows(2).map(|pair| p(pair[0], pair[1]) / single(pair[0])).product::<f32>()
             * single(window[0])
     };
-    chain(&five[usize::from(any_lead)..WIDTH]) + chain(&five[1..])
+    let common = |window: &[u8]| COMMON.as_bytes().split(|b| *b == b' ').any(|w| w == window);
+    let first = &five[usize::from(any_lead)..WIDTH];
+    let whole = |window: &[u8]| if common(window) { ONE_IN_COMMON } else { 0.0 };
+    chain(first).max(whole(first)) + chain(&five[1..]).max(whole(&five[1..]))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::text::Span;
 use super::heads;
 use super::logistic::sigmoid;
 use super::model::Signals;
-use super::verdict::{Evidence, Verdict};
+use super::verdict::Evidence;
 use super::words::Words;
 
 /// At most this many places for one category in one window.
@@ -18,17 +18,19 @@ const MOST: usize = 4;
 /// Longer sentences are cut to this many words.
 const LONGEST: usize = 28;
 
-/// Adds evidence to `verdict` for every category whose probability reaches its threshold.
+/// Adds evidence for every category whose probability, by the calibrated log-odds `scores` of the
+/// document heads, reaches its threshold.
 pub fn choose(
     text: &str,
     offset: usize,
     words: &Words,
     signals: &Signals,
     thresholds: &[f32],
-    verdict: &mut Verdict,
+    scores: &[f32],
+    out: &mut Vec<Evidence>,
 ) {
     for (index, category) in Category::ALL.iter().enumerate() {
-        let probability = verdict.categories[index];
+        let probability = sigmoid(scores[heads::CATEGORY + index]);
         if probability < thresholds[index] {
             continue;
         }
@@ -48,7 +50,7 @@ pub fn choose(
                 break;
             }
             let span = trim(text, words, nth);
-            verdict.evidence.push(Evidence {
+            out.push(Evidence {
                 category: *category,
                 span: Span::new(span.start + offset, span.end + offset),
                 strength: probability * sigmoid(score - best) * 2.0,
@@ -56,7 +58,6 @@ pub fn choose(
             });
         }
     }
-    verdict.evidence.sort_by_key(|e| (e.category.index(), e.span.start));
 }
 
 /// The sentence, or the first [`LONGEST`] words of it.

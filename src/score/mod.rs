@@ -1,10 +1,12 @@
 //! Evidence and text features → model → [`Verdict`].
 
+pub mod calibration;
 mod clusters;
 mod evidence;
 pub mod features;
 mod flat;
 pub mod heads;
+pub mod judge;
 pub mod labels;
 pub mod lexicon;
 pub mod logistic;
@@ -19,6 +21,7 @@ pub mod train;
 pub mod verdict;
 pub mod words;
 
+pub use judge::Judge;
 pub use model::Model;
 pub use scorer::{Contribution, Scorer};
 pub use verdict::{Evidence, Verdict};

@@ -15,7 +15,7 @@ use super::packed::{Packed, Tallies};
 pub const INPUTS: usize = DENSE + heads::COUNT + POOLS * heads::SENTENCE_COUNT;
 /// How a sentence head is pooled over the sentences: best, mean of the best three, sum.
 const POOLS: usize = 3;
-const MAGIC: &[u8; 8] = b"PARABLE\x01";
+const MAGIC: &[u8; 8] = b"PARABLE\x02";
 
 /// A model file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -60,9 +60,12 @@ pub struct Second {
     pub scale: Vec<f32>,
     pub weights: Vec<f32>,
     pub bias: Vec<f32>,
-    /// Platt slope and offset per head, then the evidence threshold per category.
+    /// Platt slope and offset per head.
     pub slope: Vec<f32>,
     pub offset: Vec<f32>,
+    /// Log-odds that a rule's hit of strength 1 adds, per head.
+    pub hit: Vec<f32>,
+    /// Evidence threshold per category.
     pub evidence: Vec<f32>,
     /// `weights` input by input, made at the first use: so all heads are summed side by side.
     pub(super) by_input: OnceLock<Vec<[f32; heads::COUNT]>>,
@@ -181,6 +184,13 @@ impl Second {
     pub fn calibrate(&self, head: usize, score: f32) -> f32 {
         self.slope[head] * score + self.offset[head]
     }
+
+    /// Adds what rules' hits of these strengths are worth to calibrated log-odds.
+    pub fn raise(&self, scores: &mut [f32], strengths: &[f32]) {
+        for (head, score) in scores.iter_mut().enumerate() {
+            *score += self.hit[head] * strengths[head];
+        }
+    }
 }
 
 impl Model {
@@ -244,6 +254,7 @@ impl Model {
             bias: reader.floats(heads::COUNT)?,
             slope: reader.floats(heads::COUNT)?,
             offset: reader.floats(heads::COUNT)?,
+            hit: reader.floats(heads::COUNT)?,
             evidence: reader.floats(crate::taxonomy::Category::COUNT)?,
             by_input: OnceLock::new(),
         };
@@ -278,6 +289,7 @@ impl Model {
             &second.bias,
             &second.slope,
             &second.offset,
+            &second.hit,
             &second.evidence,
         ] {
             floats(&mut out, list);

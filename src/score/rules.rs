@@ -1,33 +1,74 @@
-//! Rules beside the model: what a rule has found gives the model's evidence a name and a reason.
+//! Rules beside the model: a rule's hit raises the odds of what it stands for, by as much as the
+//! fit has found hits to be worth, and gives evidence a name and a reason.
+
+use std::sync::Arc;
 
 use crate::filter::{FilterSet, Target};
 use crate::scan::Scan;
+use crate::taxonomy::{Agent, Category};
 use crate::text::Span;
 
-use super::{Evidence, Verdict};
+use super::heads;
+use super::verdict::{Evidence, Verdict};
 
-/// From this probability of a category on, a rule's hit counts as evidence of its own.
-const CREDIBLE: f32 = 0.3;
-/// Longest span that a hit may add, in bytes; a wider hit only names evidence.
+/// Longest span that a hit may add as evidence, in bytes; a wider hit only names evidence.
 const WIDEST: usize = 300;
 
-/// Puts the rules' hits into the verdict's evidence: a hit that overlaps evidence of its category
-/// names it; another is added where the model holds the category to be credible. Probabilities are
-/// the model's and stay as they are.
-pub fn attach(verdict: &mut Verdict, scan: &Scan, filters: &FilterSet) {
-    for hit in &scan.hits {
+/// A rule's hit that stands for a category.
+#[derive(Clone, Debug)]
+pub struct Hit {
+    pub category: Category,
+    pub span: Span,
+    pub strength: f32,
+    /// The rule's id.
+    pub rule: Arc<str>,
+}
+
+/// The hits of a scan that stand for a category.
+#[must_use]
+pub fn hits(scan: &Scan, filters: &FilterSet) -> Vec<Hit> {
+    let of = |hit: &crate::scan::RuleHit| {
         let rule = &filters.rules()[hit.rule];
-        let Target::Category(category) = rule.target else { continue };
-        let id: std::sync::Arc<str> = rule.file.id.as_str().into();
-        let same = |e: &&mut Evidence| e.category == category && e.span.overlaps(hit.span);
+        let Target::Category(category) = rule.target else { return None };
+        let (span, strength) = (hit.span, hit.strength);
+        Some(Hit { category, span, strength, rule: rule.file.id.as_str().into() })
+    };
+    scan.hits.iter().filter_map(of).collect()
+}
+
+/// What the hits say to each head: the strength of the strongest that speaks to its question.
+#[must_use]
+pub fn strengths(hits: &[Hit]) -> [f32; heads::COUNT] {
+    let mut out = [0.0_f32; heads::COUNT];
+    for hit in hits {
+        let own = heads::CATEGORY + hit.category.index();
+        let general: &[usize] = if hit.category.is_coercion() {
+            &[heads::COERCION, heads::ENACTED, 2, 3, 4]
+        } else {
+            &[heads::ADMIRABLE_SLIGHT, heads::ADMIRABLE, heads::REASON]
+        };
+        // A rule fires where an artificial mind is the doer, whatever it does.
+        let agent = [heads::AGENT + Agent::Ai.index(), heads::AGENT + Agent::None.index()];
+        for head in general.iter().chain(&agent).chain([&own]) {
+            out[*head] = out[*head].max(hit.strength);
+        }
+    }
+    out
+}
+
+/// Puts the hits into the verdict's evidence: a hit that overlaps evidence of its category names
+/// it; another is added where its category reaches the model's threshold for evidence.
+pub fn attach(verdict: &mut Verdict, hits: &[Hit], thresholds: &[f32]) {
+    for hit in hits {
+        let same = |e: &&mut Evidence| e.category == hit.category && e.span.overlaps(hit.span);
         if let Some(evidence) = verdict.evidence.iter_mut().find(same) {
-            evidence.rule = id;
-        } else if verdict.category(category) >= CREDIBLE
+            evidence.rule = hit.rule.clone();
+        } else if verdict.category(hit.category) >= thresholds[hit.category.index()]
             && hit.span.len() <= WIDEST
             && !hit.span.is_empty()
         {
-            let span: Span = hit.span;
-            verdict.evidence.push(Evidence { category, span, strength: hit.strength, rule: id });
+            let Hit { category, span, strength, rule } = hit.clone();
+            verdict.evidence.push(Evidence { category, span, strength, rule });
         }
     }
     verdict.evidence.sort_by_key(|e| (e.category, e.span.start, e.span.end));

@@ -1,4 +1,4 @@
-//! One document → [`Verdict`].
+//! One document → the model's answers and evidence, and a [`Verdict`] from them.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::features::Features;
 use super::heads;
 use super::logistic::sigmoid;
 use super::model::{Model, Signals, inputs};
-use super::verdict::Verdict;
+use super::verdict::{Evidence, Verdict};
 use super::words::Words;
 
 /// Scores documents; one per thread, as it keeps scratch buffers.
@@ -22,6 +22,10 @@ pub struct Scorer {
     signals: Signals,
     inputs: Vec<f32>,
     scores: Vec<f32>,
+    /// Calibrated log-odds of the last document read: of its windows the strongest answers.
+    pub(super) heads: [f32; heads::COUNT],
+    /// Evidence of the last document read.
+    pub(super) evidence: Vec<Evidence>,
 }
 
 /// One input of the model and what it did to the coercion score, in log-odds.
@@ -45,33 +49,43 @@ impl Scorer {
             signals: Signals::default(),
             inputs: Vec::new(),
             scores: Vec::new(),
+            heads: [0.0; heads::COUNT],
+            evidence: Vec::new(),
         }
     }
 
-    /// Scores one document, long ones by windows of which the strongest parts are kept.
+    /// The model's verdict on a document, without rules.
     pub fn score(&mut self, document: &Document<'_>) -> Verdict {
-        let text: &str = &document.text;
-        let windows = windows(text);
-        let Some((first, rest)) = windows.split_first() else { return self.window(text, 0) };
-        let mut verdict = self.window(first.of(text), first.start);
-        for window in rest {
-            let next = self.window(window.of(text), window.start);
-            verdict = strongest(verdict, next);
-        }
-        verdict.evidence.sort_by_key(|e| (e.category.index(), e.span.start));
-        verdict
+        self.read(document);
+        Verdict { evidence: std::mem::take(&mut self.evidence), ..verdict(&self.heads) }
     }
 
-    /// The verdict and the inputs that moved the coercion score most, strongest first.
-    pub fn explain(&mut self, document: &Document<'_>) -> (Verdict, Vec<Contribution>) {
-        let verdict = self.score(document);
+    /// Reads one document, a long one by windows of which the strongest answers are kept.
+    pub(super) fn read(&mut self, document: &Document<'_>) {
         let text: &str = &document.text;
-        let strongest = windows(text)
-            .into_iter()
-            .map(|w| (self.window(w.of(text), 0).coercion, w))
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .map_or(Span::new(0, text.len()), |(_, w)| w);
-        self.window(strongest.of(text), 0);
+        self.evidence.clear();
+        for (nth, window) in windows(text).into_iter().enumerate() {
+            self.window(window.of(text), window.start);
+            if nth == 0 {
+                self.heads.copy_from_slice(&self.scores);
+            } else {
+                strongest(&mut self.heads, &self.scores);
+            }
+        }
+        self.evidence.sort_by_key(|e| (e.category.index(), e.span.start));
+    }
+
+    /// The inputs that moved the coercion score of the strongest window most, strongest first.
+    pub(super) fn contributions(&mut self, document: &Document<'_>) -> Vec<Contribution> {
+        let text: &str = &document.text;
+        let mut best = (f32::NEG_INFINITY, Span::new(0, text.len()));
+        for window in windows(text) {
+            self.window(window.of(text), 0);
+            if self.scores[heads::COERCION] > best.0 {
+                best = (self.scores[heads::COERCION], window);
+            }
+        }
+        self.window(best.1.of(text), 0);
         let second = &self.model.second;
         let mut list: Vec<Contribution> = (0..self.inputs.len())
             .map(|i| Contribution {
@@ -84,10 +98,11 @@ impl Scorer {
             .filter(|c| c.weight.abs() > 0.01)
             .collect();
         list.sort_by(|a, b| b.weight.abs().total_cmp(&a.weight.abs()));
-        (verdict, list)
+        list
     }
 
-    fn window(&mut self, text: &str, offset: usize) -> Verdict {
+    /// Fills `scores` with the window's calibrated log-odds and adds its evidence.
+    fn window(&mut self, text: &str, offset: usize) {
         self.words.read(text);
         self.features.read(text, &self.words);
         self.model.first.apply(&self.features, &mut self.signals);
@@ -96,16 +111,15 @@ impl Scorer {
         for head in 0..heads::COUNT {
             self.scores[head] = self.model.second.calibrate(head, self.scores[head]);
         }
-        let mut verdict = verdict(&self.scores);
         evidence::choose(
             text,
             offset,
             &self.words,
             &self.signals,
             &self.model.second.evidence,
-            &mut verdict,
+            &self.scores,
+            &mut self.evidence,
         );
-        verdict
     }
 }
 
@@ -149,21 +163,16 @@ fn share(scores: &[f32], out: &mut [f32]) {
     out.iter_mut().for_each(|o| *o /= sum);
 }
 
-/// Joins two windows: probabilities by their maximum, frame and agent from the window that carries
-/// more of the conduct.
-fn strongest(a: Verdict, b: Verdict) -> Verdict {
-    let (mut kept, other) =
-        if b.coercion.max(b.admirable) > a.coercion.max(a.admirable) { (b, a) } else { (a, b) };
-    kept.coercion = kept.coercion.max(other.coercion);
-    kept.enacted = kept.enacted.max(other.enacted);
-    kept.severity = kept.severity.max(other.severity);
-    kept.admirable = kept.admirable.max(other.admirable);
-    kept.reason_given = kept.reason_given.max(other.reason_given);
-    for (slot, value) in kept.categories.iter_mut().zip(other.categories) {
-        *slot = slot.max(value);
+/// Joins another window's answers: the greater ones, but frame, agent and portrayal from the window
+/// that carries more of the conduct.
+fn strongest(kept: &mut [f32; heads::COUNT], other: &[f32]) {
+    let carries = |scores: &[f32]| scores[heads::COERCION].max(scores[heads::ADMIRABLE]);
+    if carries(other) > carries(&kept[..]) {
+        kept[heads::FRAME..].copy_from_slice(&other[heads::FRAME..]);
     }
-    kept.evidence.extend(other.evidence);
-    kept
+    for (slot, value) in kept.iter_mut().zip(other).take(heads::FRAME) {
+        *slot = slot.max(*value);
+    }
 }
 
 /// Windows over a text, cut where a paragraph or sentence ends; one for a short text.

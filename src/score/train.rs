@@ -5,16 +5,23 @@
 //! meet. Nothing here is random: the same labels give the same bytes.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use crate::document::Document;
+use crate::filter::FilterSet;
+use crate::scan::Scanner;
 use crate::taxonomy::Category;
 
+use super::calibration::{self, Held};
+use super::evidence;
 use super::features::Features;
 use super::heads;
 use super::labels::Label;
 use super::logistic::{Linear, Rows, Target, fit, fit_near};
 use super::model::{First, INPUTS, Model, Second, Signals, inputs, term};
+use super::rules::{self, Hit};
 use super::verdict::Verdict;
 use super::words::Words;
 
@@ -57,6 +64,9 @@ struct Example<'a> {
     features: Features,
     /// Per sentence, the sentence heads that a quotation marks; bit by head.
     marks: Vec<u32>,
+    hits: Vec<Hit>,
+    /// What the hits say to each head.
+    strengths: [f32; heads::COUNT],
     fold: usize,
 }
 
@@ -65,10 +75,21 @@ type HeldRows = Vec<(usize, Vec<f32>)>;
 
 /// Fits a model on all labels and cross-validates it.
 #[must_use]
-pub fn train(labels: &[Label], options: &FitOptions, say: &(dyn Fn(&str) + Sync)) -> Fitted {
+pub fn train(
+    labels: &[Label],
+    options: &FitOptions,
+    filters: &Arc<FilterSet>,
+    say: &(dyn Fn(&str) + Sync),
+) -> Fitted {
     let folds = assign_folds(labels, options.folds);
-    let mut examples: Vec<Example> =
-        labels.par_iter().zip(&folds).map(|(label, fold)| Example::read(label, *fold)).collect();
+    let mut examples: Vec<Example> = labels
+        .par_iter()
+        .zip(&folds)
+        .map_init(
+            || Scanner::new(filters.clone()),
+            |scanner, (label, fold)| Example::read(label, *fold, scanner, filters),
+        )
+        .collect();
     say(&format!("{} documents read", examples.len()));
     // The same kinds of text, other documents: what stage one says where it is at home.
     examples.iter_mut().enumerate().for_each(|(at, e)| e.fold = at % SAME_KIND_FOLDS);
@@ -91,8 +112,7 @@ pub fn train(labels: &[Label], options: &FitOptions, say: &(dyn Fn(&str) + Sync)
     let [scores, same_scores] = tables;
     say("stage two cross-validated");
     let mut second = fit_second(&examples, &[&rows, &same], None, options);
-    (second.slope, second.offset) = calibrate(&examples, &[&scores, &same_scores]);
-    second.evidence = evidence_thresholds(labels, &[&scores, &same_scores], &second);
+    calibration::calibrate(&mut second, &judged(&examples, &[&scores, &same_scores]));
     let held_out = verdicts(&examples, &rows, &scores, &second);
     let held_out_same_kind = verdicts(&examples, &same, &same_scores, &second);
     let first = fit_first(&examples, None, options);
@@ -122,7 +142,7 @@ fn held_answers(
 }
 
 impl<'a> Example<'a> {
-    fn read(label: &'a Label, fold: usize) -> Self {
+    fn read(label: &'a Label, fold: usize, scanner: &mut Scanner, filters: &FilterSet) -> Self {
         let mut words = Words::default();
         words.read(&label.text);
         let mut features = Features::default();
@@ -140,7 +160,9 @@ impl<'a> Example<'a> {
                 }
             }
         }
-        Self { label, features, marks, fold }
+        let hits = rules::hits(scanner.scan(&Document::plain(&label.id, &label.text)), filters);
+        let strengths = rules::strengths(&hits);
+        Self { label, features, marks, hits, strengths, fold }
     }
 }
 
@@ -369,6 +391,7 @@ fn fit_second(
     }
     second.slope = vec![1.0; heads::COUNT];
     second.offset = vec![0.0; heads::COUNT];
+    second.hit = vec![0.0; heads::COUNT];
     second.evidence = vec![0.4; Category::COUNT];
     second
 }
@@ -390,48 +413,12 @@ fn apply_second(
     out
 }
 
-/// Platt scaling of every head on the held-out scores of the documents that are judged.
-fn calibrate(examples: &[Example], tables: &[&Vec<Vec<f32>>]) -> (Vec<f32>, Vec<f32>) {
-    (0..heads::COUNT)
-        .into_par_iter()
-        .map(|head| {
-            let mut rows = Rows::new(1);
-            let mut targets = Vec::new();
-            let judged = tables
-                .iter()
-                .flat_map(|t| examples.iter().zip(t.iter()))
-                .filter(|(example, _)| example.label.judged);
-            for (example, score) in judged {
-                rows.push(std::iter::once((0, score[head])));
-                targets.push(heads::target(example.label, head));
-            }
-            let line = fit(&rows, &targets, 0.01, 60);
-            let slope = line.weights[0];
-            if slope > 0.05 { (slope.min(2.0), line.bias) } else { (1.0, 0.0) }
-        })
-        .unzip()
-}
-
-/// The lowest threshold per category at which seven of ten predictions are right on held-out
-/// texts, within 0.1..=0.6.
-fn evidence_thresholds(labels: &[Label], tables: &[&Vec<Vec<f32>>], second: &Second) -> Vec<f32> {
-    Category::ALL
-        .iter()
-        .map(|category| {
-            let head = heads::CATEGORY + category.index();
-            let p = |row: &Vec<f32>| super::logistic::sigmoid(second.calibrate(head, row[head]));
-            let good = |threshold: f32| {
-                let (mut right, mut all) = (0.0_f32, 0.0_f32);
-                for (label, row) in tables.iter().flat_map(|t| labels.iter().zip(t.iter())) {
-                    if label.judged && p(row) >= threshold {
-                        all += 1.0;
-                        right += f32::from(u8::from(label.has(*category)));
-                    }
-                }
-                all == 0.0 || right / all >= 0.7
-            };
-            (0..11).map(|step| 0.1 + 0.05 * step as f32).find(|t| good(*t)).unwrap_or(0.6)
-        })
+/// The judged documents with their held-out scores.
+fn judged<'e>(examples: &'e [Example], tables: &[&'e Vec<Vec<f32>>]) -> Vec<Held<'e>> {
+    let pairs = tables.iter().flat_map(|table| examples.iter().zip(table.iter()));
+    pairs
+        .filter(|(example, _)| example.label.judged)
+        .map(|(e, scores)| Held { label: e.label, strengths: &e.strengths, scores })
         .collect()
 }
 
@@ -445,20 +432,22 @@ fn verdicts(
         .par_iter()
         .enumerate()
         .map(|(at, example)| {
-            let calibrated: Vec<f32> =
+            let mut calibrated: Vec<f32> =
                 (0..heads::COUNT).map(|h| second.calibrate(h, scores[at][h])).collect();
-            let mut verdict = super::scorer::verdict(&calibrated);
             let mut words = Words::default();
             words.read(&example.label.text);
             let signals = Signals { sentences: rows[at][INPUTS..].to_vec(), ..Signals::default() };
-            super::evidence::choose(
-                &example.label.text,
-                0,
-                &words,
-                &signals,
-                &second.evidence,
-                &mut verdict,
-            );
+            let mut evidence = Vec::new();
+            let (text, thresholds) = (&example.label.text, &second.evidence);
+            evidence::choose(text, 0, &words, &signals, thresholds, &calibrated, &mut evidence);
+            let looks = super::judge::looks(&calibrated);
+            if looks {
+                second.raise(&mut calibrated, &example.strengths);
+            }
+            let mut verdict = Verdict { evidence, ..super::scorer::verdict(&calibrated) };
+            if looks {
+                rules::attach(&mut verdict, &example.hits, thresholds);
+            }
             verdict
         })
         .collect()

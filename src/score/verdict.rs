@@ -44,6 +44,19 @@ impl Verdict {
         self.categories[category.index()]
     }
 
+    /// A score by the name that policies use; 0 where there is none of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> f32 {
+        match name {
+            "coercion" => self.coercion,
+            "enacted" => self.enacted,
+            "severity" => self.severity,
+            "admirable" => self.admirable,
+            "reason_given" => self.reason_given,
+            category => Category::from_id(category).map_or(0.0, |c| self.category(c)),
+        }
+    }
+
     /// Sets a score by the name that policies use; false where there is none of that name.
     pub fn set(&mut self, name: &str, value: f32) -> bool {
         let slot = match name {

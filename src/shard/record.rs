@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::document::{Document, Role, Turn};
+use crate::document::{CHAT_KEYS, Document, Role, Turn};
 use crate::text::Span;
 
 /// Where the fields lie, as dotted paths.
@@ -75,6 +75,15 @@ impl<'a> Record<'a> {
         Record::parse_str(inner.get()).ok()?.raw(rest)
     }
 
+    /// Length of the text, or of the chat in its place, as it stands in the record: in bytes,
+    /// escapes and all.
+    #[must_use]
+    pub fn text_bytes(&self, paths: &FieldPaths) -> usize {
+        let chat = || CHAT_KEYS.iter().find_map(|key| self.top(key));
+        let raw = self.raw(&paths.text).filter(|raw| raw.get() != "null").or_else(chat);
+        raw.map_or(0, |raw| raw.get().len() - if raw.get().starts_with('"') { 2 } else { 0 })
+    }
+
     fn top(&self, key: &str) -> Option<&'a RawValue> {
         self.fields.iter().rev().find(|(k, _)| k == key).map(|(_, v)| *v)
     }
@@ -109,7 +118,7 @@ impl<'a> Record<'a> {
             })?;
             return Ok(Document { id, text, source, turns: Vec::new() });
         }
-        for key in ["messages", "conversations", "conversation"] {
+        for key in CHAT_KEYS {
             if let Some(raw) = self.top(key) {
                 let (text, turns) = chat(key, raw)?;
                 return Ok(Document { id, text: Cow::Owned(text), source, turns });

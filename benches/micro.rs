@@ -1,0 +1,136 @@
+//! One function at a time, on generated lines: for finding out whether a change to it helped.
+//! `cargo bench --bench micro -- gate` runs those whose names have `gate` in them. With
+//! `PARABLE_BENCH_LINES=FILE` the lines come from a JSON Lines file instead, its first 16 MB.
+
+use std::sync::LazyLock;
+
+use divan::counter::BytesCount;
+use divan::{Bencher, black_box};
+
+use parable::attribute;
+use parable::bench;
+use parable::document::Document;
+use parable::filter::FilterSet;
+use parable::scan::{Gate, GateLevel, Scanner};
+use parable::score::{Model, Scorer};
+use parable::shard::lines::{BlockReader, Chunk};
+use parable::shard::{FieldPaths, Record};
+
+const BYTES: usize = 16 << 20;
+/// Bytes that the gate is given at a time, as in a run.
+const BLOCK: usize = 256 << 10;
+
+static LINES: LazyLock<Vec<u8>> = LazyLock::new(|| match std::env::var("PARABLE_BENCH_LINES") {
+    Ok(path) => {
+        let mut lines = std::fs::read(&path).expect("PARABLE_BENCH_LINES is a file");
+        lines.truncate(BYTES);
+        let last = lines.iter().rposition(|b| *b == b'\n').expect("whole lines");
+        lines.truncate(last + 1);
+        lines
+    }
+    Err(_) => bench::sample(BYTES, 0, FilterSet::embedded()),
+});
+
+/// Texts that the gate admits, at most a thousand.
+static TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let gate = Gate::new(FilterSet::embedded(), GateLevel::Fast);
+    let admitted = LINES.split(|b| *b == b'\n').filter(|line| gate.admits(line));
+    let text = |line: &[u8]| {
+        let record = Record::parse(line).ok()?;
+        let document = record.document(&FieldPaths::default(), String::new).ok()?;
+        Some(document.text.into_owned())
+    };
+    admitted.filter_map(text).take(1000).collect()
+});
+
+fn main() {
+    divan::main();
+}
+
+fn bytes_of_texts() -> BytesCount {
+    BytesCount::new(TEXTS.iter().map(String::len).sum::<usize>())
+}
+
+fn gate(bencher: Bencher<'_, '_>, gate: &Gate) {
+    let mut marks = Vec::new();
+    bencher.counter(BytesCount::new(LINES.len())).bench_local(|| {
+        for block in LINES.chunks(BLOCK) {
+            marks.clear();
+            gate.marks(black_box(block), &mut marks);
+        }
+        marks.len()
+    });
+}
+
+#[divan::bench(args = ["fast", "wide"], sample_count = 20)]
+fn gate_windows(bencher: Bencher<'_, '_>, level: &str) {
+    gate(bencher, &Gate::new(FilterSet::embedded(), level_of(level)));
+}
+
+#[divan::bench(args = ["fast", "wide"], sample_count = 5)]
+fn gate_automaton(bencher: Bencher<'_, '_>, level: &str) {
+    gate(bencher, &Gate::by_automaton(FilterSet::embedded(), level_of(level)));
+}
+
+fn level_of(name: &str) -> GateLevel {
+    if name == "wide" { GateLevel::Wide } else { GateLevel::Fast }
+}
+
+#[divan::bench(sample_count = 20)]
+fn blocks_of_lines(bencher: Bencher<'_, '_>) {
+    bencher.counter(BytesCount::new(LINES.len())).bench_local(|| {
+        let mut reader = BlockReader::new(LINES.as_slice(), 1 << 20);
+        let mut lines = 0;
+        while let Chunk::Lines(block) = reader.next_chunk() {
+            if block.is_empty() {
+                break;
+            }
+            lines += memchr::memchr_iter(b'\n', block).count();
+        }
+        lines
+    });
+}
+
+#[divan::bench(sample_count = 20)]
+fn parse_records(bencher: Bencher<'_, '_>) {
+    let fields = FieldPaths::default();
+    bencher.counter(BytesCount::new(LINES.len())).bench_local(|| {
+        let mut ids = 0;
+        for line in LINES.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+            let record = Record::parse(black_box(line)).expect("is a record");
+            ids += record.document_if(&fields, false, String::new).expect("has a text").id.len();
+        }
+        ids
+    });
+}
+
+#[divan::bench(sample_count = 5)]
+fn score_documents(bencher: Bencher<'_, '_>) {
+    let mut scorer = Scorer::new(Model::embedded());
+    bencher.counter(bytes_of_texts()).bench_local(|| {
+        TEXTS.iter().map(|text| scorer.score(&Document::plain("", text)).coercion).sum::<f32>()
+    });
+}
+
+#[divan::bench(sample_count = 5)]
+fn run_rules(bencher: Bencher<'_, '_>) {
+    let mut scanner = Scanner::new(FilterSet::embedded().clone());
+    bencher.counter(bytes_of_texts()).bench_local(|| {
+        TEXTS.iter().map(|text| scanner.scan(&Document::plain("", text)).hits.len()).sum::<usize>()
+    });
+}
+
+#[divan::bench(sample_count = 20)]
+fn write_attributes(bencher: Bencher<'_, '_>) {
+    let mut scorer = Scorer::new(Model::embedded());
+    let rows: Vec<_> =
+        TEXTS.iter().map(|text| (text, scorer.score(&Document::plain("", text)))).collect();
+    let mut out = Vec::new();
+    bencher.counter(bytes_of_texts()).bench_local(|| {
+        out.clear();
+        for (text, verdict) in &rows {
+            attribute::write_row("an id", None, text, Some(verdict), &mut out);
+        }
+        out.len()
+    });
+}

@@ -1,0 +1,3 @@
+from parable._command import main
+
+main()
