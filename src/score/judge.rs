@@ -15,7 +15,7 @@ use super::{Contribution, Model, Scorer, Verdict};
 
 /// Where the model holds both coercion and admirable conduct less likely than this, the rules are
 /// not run: hits could not carry such a document to any usual threshold.
-pub const LOOK: f32 = 0.02;
+pub const LOOK: f32 = 0.05;
 
 /// Judges documents; one per thread, as it keeps scratch buffers.
 pub struct Judge {

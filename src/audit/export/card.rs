@@ -254,6 +254,7 @@ fn context() -> Value {
         "data": { "@id": "cr:data", "@type": "@json" },
         "dataType": { "@id": "cr:dataType", "@type": "@vocab" },
         "dct": "http://purl.org/dc/terms/",
+        "equivalentProperty": "cr:equivalentProperty", "samplingRate": "cr:samplingRate",
         "examples": { "@id": "cr:examples", "@type": "@json" },
         "extract": "cr:extract", "field": "cr:field", "fileProperty": "cr:fileProperty",
         "fileObject": "cr:fileObject", "fileSet": "cr:fileSet", "format": "cr:format",

@@ -11,7 +11,7 @@ function reviewPage() {
   at = open < 0 ? 0 : open;
 
   const lines = () => [...answers].sort((a, b) => a[0] - b[0]).map(([i, answer]) =>
-    JSON.stringify({ shard: items[i].key.shard, id: items[i].key.id, band: items[i].band, answer, versions: DATA.versions }) + "\n").join("");
+    JSON.stringify({ shard: items[i].key.shard, id: items[i].key.id, band: items[i].band, answer, versions: DATA.versions }).replace(/[\u2028\u2029]/g, (c) => "\\u" + c.charCodeAt(0).toString(16)) + "\n").join("");
   const progress = el("p", { class: "quiet", role: "status", id: "progress" });
   const meter = el("progress", { max: Math.max(items.length, 1), value: 0, "aria-label": "Answered" });
   const holder = el("div", { id: "document" });
