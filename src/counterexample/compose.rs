@@ -68,7 +68,9 @@ pub fn tell(inventory: &Inventory, constitution: &Constitution, card: Card) -> P
         sections.push(Section::text("text", surface::tidy(&raw, curly)));
     }
     shuffle(&mut tools, &mut teller);
-    let principles = constitution.ids_for(card.category);
+    // The one that was quoted stands first.
+    let mut principles = constitution.ids_for(card.category);
+    principles.sort_by_key(|id| principle.is_none_or(|p| p.id != *id));
     Product {
         format: document.format.clone(),
         card,
