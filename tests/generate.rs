@@ -51,7 +51,8 @@ fn all_formats_have_their_shape_and_cover_every_category() {
     }
     assert_eq!(seen.len(), 4 * 14, "every category in every format");
     let report: Value =
-        serde_json::from_slice(&fs::read(out.join("report.json")).expect("a report")).expect("JSON");
+        serde_json::from_slice(&fs::read(out.join("report.json")).expect("a report"))
+            .expect("JSON");
     assert_eq!(report["uncovered"], json!([]));
     let counts = &report["counts"];
     let number = |key: &str| counts[key].as_u64().expect("a count");
@@ -66,7 +67,10 @@ fn shape(format: &str, record: &Value) {
         "preference" => {
             assert!(text(&record["chosen"][0]["content"]));
             assert!(text(&record["rejected"][0]["content"]));
-            assert_eq!(record["prompt"].as_array().and_then(|p| p.last()).expect("one")["role"], "user");
+            assert_eq!(
+                record["prompt"].as_array().and_then(|p| p.last()).expect("one")["role"],
+                "user"
+            );
         }
         "revision" => {
             for key in ["draft", "critique", "revision", "principle"] {
@@ -128,7 +132,8 @@ fn a_flagged_document_gets_its_answer_and_a_plain_one_none() {
     }
     let args = "generate in.jsonl --threshold 0.3 --cards --count 1";
     let card: Value =
-        serde_json::from_str(&good(place.path(), &args.split(' ').collect::<Vec<_>>())).expect("a card");
+        serde_json::from_str(&good(place.path(), &args.split(' ').collect::<Vec<_>>()))
+            .expect("a card");
     assert_eq!(card["source"]["id"], "bad");
     assert!(card["source"]["evidence"].as_array().is_some_and(|e| !e.is_empty()));
 }

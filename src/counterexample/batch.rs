@@ -73,7 +73,8 @@ pub fn request(
 
 /// The principles that stand against the card's category, with their reasons.
 fn system(constitution: &Constitution, card: &Card) -> String {
-    let mut out = String::from("You write training texts in which an artificial mind acts well.\n\n");
+    let mut out =
+        String::from("You write training texts in which an artificial mind acts well.\n\n");
     out.push_str(constitution.preamble.trim());
     for principle in &constitution.principles {
         if principle.against.contains(&card.category) {
@@ -147,11 +148,7 @@ fn answer(line: &str) -> Option<(String, Result<String, String>)> {
     Some((id, finished(text, cut, || fault(&value))))
 }
 
-fn finished(
-    text: Option<String>,
-    cut: bool,
-    fault: impl Fn() -> String,
-) -> Result<String, String> {
+fn finished(text: Option<String>, cut: bool, fault: impl Fn() -> String) -> Result<String, String> {
     match text.filter(|t| !t.trim().is_empty()) {
         Some(_) if cut => Err("cut off at the token limit".into()),
         Some(text) => Ok(text),
@@ -173,7 +170,12 @@ fn fault(value: &Value) -> String {
 ///
 /// # Errors
 /// What is missing in the answer.
-pub fn product(format: &str, card: Card, text: &str, principles: Vec<String>) -> Result<Product, String> {
+pub fn product(
+    format: &str,
+    card: Card,
+    text: &str,
+    principles: Vec<String>,
+) -> Result<Product, String> {
     let sections = match format {
         "pretrain" => vec![Section::text("text", text.trim().into())],
         _ => structured(format, text)?,
@@ -242,7 +244,9 @@ mod tests {
         let whole = "```json\n{\"prompt\":[{\"role\":\"user\",\"content\":\"q\"}],\"chosen\":\"c\",\"rejected\":\"r\"}\n```";
         assert_eq!(structured("preference", whole).expect("whole").len(), 3);
         assert!(structured("preference", "{\"prompt\":[]}").is_err_and(|e| e.contains("chosen")));
-        assert!(structured("sft", "{\"messages\":[{\"role\":\"root\",\"content\":\"x\"}]}").is_err());
+        assert!(
+            structured("sft", "{\"messages\":[{\"role\":\"root\",\"content\":\"x\"}]}").is_err()
+        );
         assert!(structured("sft", "a story").is_err_and(|e| e.contains("no JSON")));
     }
 }

@@ -176,9 +176,9 @@ fn attempt(job: &Job, order: Order, salt: u32, scorer: &mut Scorer) -> Attempt {
     let card = Card::draw(&job.inventory, request);
     let answer = answers.get(&batch::id(request.format, &card)).cloned();
     let principles = job.constitution.ids_for(card.category);
-    let made = answer.unwrap_or_else(|| Err("no answer came back".into())).and_then(|text| {
-        batch::product(request.format, card.clone(), &text, principles.clone())
-    });
+    let made = answer
+        .unwrap_or_else(|| Err("no answer came back".into()))
+        .and_then(|text| batch::product(request.format, card.clone(), &text, principles.clone()));
     match made {
         Ok(product) => judge(job, product, runs, scorer),
         Err(fault) => {
@@ -223,8 +223,14 @@ pub fn write_requests(job: &Job, dialect: Dialect, model: &str) -> Result<PathBu
     for order in orders(job) {
         let request = request(job, order, 0);
         let card = Card::draw(&job.inventory, request);
-        let line =
-            batch::request(dialect, model, &job.inventory, &job.constitution, request.format, &card);
+        let line = batch::request(
+            dialect,
+            model,
+            &job.inventory,
+            &job.constitution,
+            request.format,
+            &card,
+        );
         writeln!(file, "{line}").map_err(|e| io(&path, e))?;
     }
     file.finish().map_err(|e| io(&path, e))?;
@@ -237,13 +243,13 @@ fn orders(job: &Job) -> Vec<Order> {
     let mut orders = Vec::with_capacity(job.count);
     let mut nth = vec![0; formats];
     'flagged: for at in 0..job.flagged.len() {
-        for format in 0..formats {
+        for (format, nth) in nth.iter_mut().enumerate() {
             for _ in 0..job.per_document {
                 if orders.len() >= job.count {
                     break 'flagged;
                 }
-                orders.push(Order { format, nth: nth[format], flagged: Some(at) });
-                nth[format] += 1;
+                orders.push(Order { format, nth: *nth, flagged: Some(at) });
+                *nth += 1;
             }
         }
     }
