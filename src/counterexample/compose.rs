@@ -109,7 +109,7 @@ fn principle_text(
 fn call(
     teller: &mut Teller<'_>,
     name: &str,
-    tools: &[Value]
+    tools: &[Value],
 ) -> (Option<(String, Value)>, Option<Value>) {
     let inventory = teller.inventory;
     let Some(tool) = inventory.tools.iter().find(|t| t.name == name) else { return (None, None) };
