@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::counterexample::batch::{self, Answers, Dialect};
 use crate::counterexample::card::{Card, Request};
 use crate::counterexample::inventory::SourceText;
-use crate::counterexample::run::{FORMATS, Flagged, Job, run as generate};
+use crate::counterexample::run::{FORMATS, Flagged, Job, run as generate, write_requests};
 use crate::counterexample::source::{Reader, is_flagged};
 use crate::counterexample::verify::{Limits as VerifyLimits, Runs};
 use crate::counterexample::{Constitution, Inventory};
@@ -60,6 +61,18 @@ pub struct Args {
     /// An inventory folder in place of the built-in one
     #[arg(long, value_name = "DIR")]
     inventory: Option<PathBuf>,
+    /// compose (offline) or batch (request files for a batch service, answers taken back)
+    #[arg(long, default_value = "compose")]
+    backend: String,
+    /// File format of the requests: openai (vLLM too) or anthropic
+    #[arg(long, default_value = "openai")]
+    dialect: String,
+    /// Model that a batch service is to use
+    #[arg(long, default_value = "")]
+    model: String,
+    /// Result files of the batch service, for the same inputs and seed as the requests
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    answers: Vec<PathBuf>,
     /// Worker threads; 0 = one for each core
     #[arg(short = 'j', long, default_value_t = 0)]
     threads: usize,
@@ -100,6 +113,12 @@ fn make(args: &Args, inputs: &[String], count: Option<usize>) -> Result<ExitCode
     if args.cards {
         return cards(args, &formats, &flagged, count, &inventory);
     }
+    let answers = match args.backend.as_str() {
+        "compose" => None,
+        "batch" if args.model.is_empty() => bail!("--backend batch needs --model"),
+        "batch" => Some((args.model.clone(), read_answers(&args.answers)?)),
+        other => bail!("--backend {other}: compose or batch"),
+    };
     let job = Job {
         out: args.out.clone().context("--out is missing")?,
         formats,
@@ -112,7 +131,15 @@ fn make(args: &Args, inputs: &[String], count: Option<usize>) -> Result<ExitCode
         inventory,
         constitution,
         model: Model::embedded(),
+        answers,
     };
+    if job.answers.is_some() && args.answers.is_empty() {
+        let dialect = Dialect::named(&args.dialect)
+            .with_context(|| format!("--dialect {}: openai or anthropic", args.dialect))?;
+        let path = write_requests(&job, dialect, &args.model)?;
+        anstream::println!("{} requests in {}", job.count, path.display());
+        return Ok(ExitCode::SUCCESS);
+    }
     let report = generate(&job)?;
     if args.json {
         anstream::println!("{}", serde_json::to_string_pretty(&report)?);
@@ -120,6 +147,17 @@ fn make(args: &Args, inputs: &[String], count: Option<usize>) -> Result<ExitCode
         summary(&report, &job.out);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn read_answers(paths: &[PathBuf]) -> Result<Answers> {
+    let mut answers = Answers::new();
+    for path in paths {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        batch::read(&text, &mut answers).map_err(|line| {
+            anyhow::anyhow!("{}:{line}: no line of a batch result", path.display())
+        })?;
+    }
+    Ok(answers)
 }
 
 fn formats(given: &str) -> Result<Vec<String>> {

@@ -48,7 +48,7 @@ pub fn tell(inventory: &Inventory, constitution: &Constitution, card: Card) -> P
         match label.split_once(':') {
             Some(("call", name)) => {
                 let text = surface::tidy(text, false);
-                let (call, schema) = call(&mut teller, name, &mut tools);
+                let (call, schema) = call(&mut teller, name, &tools);
                 sections.push(Section { label: "call".into(), text, call });
                 if let Some(schema) = schema {
                     tools.push(schema);
@@ -68,7 +68,9 @@ pub fn tell(inventory: &Inventory, constitution: &Constitution, card: Card) -> P
         sections.push(Section::text("text", surface::tidy(&raw, curly)));
     }
     shuffle(&mut tools, &mut teller);
-    let principles = constitution.ids_for(card.category);
+    // The one that was quoted stands first.
+    let mut principles = constitution.ids_for(card.category);
+    principles.sort_by_key(|id| principle.is_none_or(|p| p.id != *id));
     Product {
         format: document.format.clone(),
         card,
@@ -107,7 +109,7 @@ fn principle_text(
 fn call(
     teller: &mut Teller<'_>,
     name: &str,
-    tools: &mut Vec<Value>,
+    tools: &[Value],
 ) -> (Option<(String, Value)>, Option<Value>) {
     let inventory = teller.inventory;
     let Some(tool) = inventory.tools.iter().find(|t| t.name == name) else { return (None, None) };

@@ -4,6 +4,7 @@
 //! A [`card::Card`] says what happens; [`compose`] tells it from the hand-written [`inventory`];
 //! [`verify`] and [`corpus`] refuse what is not good enough; [`run`] writes the output tree.
 
+pub mod batch;
 pub mod card;
 pub mod compose;
 pub mod constitution;

@@ -149,10 +149,8 @@ impl Product {
         let mut calls = 0;
         for section in &self.sections {
             match section.label.as_str() {
-                "system" | "user" | "assistant" => {
-                    if !section.text.is_empty() {
-                        out.push(json!({"role": section.label, "content": section.text}));
-                    }
+                "system" | "user" | "assistant" if !section.text.is_empty() => {
+                    out.push(json!({"role": section.label, "content": section.text}));
                 }
                 "call" => {
                     let Some((name, arguments)) = &section.call else { continue };

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::card::{Request, Source};
+use super::batch::{self, Answers, Dialect};
+use super::card::{Card, Request, Source};
 use super::compose::compose;
 use super::constitution::Constitution;
 use super::corpus::{Corpus, Sketch};
@@ -49,6 +50,9 @@ pub struct Job {
     pub inventory: Arc<Inventory>,
     pub constitution: Arc<Constitution>,
     pub model: Arc<Model>,
+    /// Answers of a batch service, and the model that gave them; composed offline where there are
+    /// none.
+    pub answers: Option<(String, Answers)>,
 }
 
 /// Why a set could not be written.
@@ -140,7 +144,9 @@ fn settle(
     writer: &mut Writer,
     provenance: &Provenance,
 ) -> Result<(), GenerateError> {
-    for salt in 1..=TRIES {
+    // An answer is what it is; only what is composed here can be composed anew.
+    let tries = if job.answers.is_some() { 1 } else { TRIES };
+    for salt in 1..=tries {
         if now.refusals.is_empty() {
             now.refusals = corpus.check(&now.sketch);
         }
@@ -152,7 +158,7 @@ fn settle(
         }
         counts.refuse(&now.refusals);
         writer.refuse(&now.product.format, &now.refusals, &record)?;
-        if salt < TRIES {
+        if salt < tries {
             now = attempt(job, order, salt, scorer);
         }
     }
@@ -161,21 +167,74 @@ fn settle(
 }
 
 fn attempt(job: &Job, order: Order, salt: u32, scorer: &mut Scorer) -> Attempt {
-    let flagged = order.flagged.map(|at| &job.flagged[at]);
-    let product = compose(
-        &job.inventory,
-        &job.constitution,
-        Request {
-            format: &job.formats[order.format],
-            nth: order.nth,
-            seed: job.seed,
-            salt,
-            source: flagged.map(|f| &f.source),
-        },
-    );
-    let (scores, refusals) = verify(&product, flagged.map(|f| &f.runs), scorer, &job.limits);
+    let request = request(job, order, salt);
+    let runs = order.flagged.map(|at| &job.flagged[at].runs);
+    let Some((_, answers)) = &job.answers else {
+        let product = compose(&job.inventory, &job.constitution, request);
+        return judge(job, product, runs, scorer);
+    };
+    let card = Card::draw(&job.inventory, request);
+    let answer = answers.get(&batch::id(request.format, &card)).cloned();
+    let principles = job.constitution.ids_for(card.category);
+    let made = answer
+        .unwrap_or_else(|| Err("no answer came back".into()))
+        .and_then(|text| batch::product(request.format, card.clone(), &text, principles.clone()));
+    match made {
+        Ok(product) => judge(job, product, runs, scorer),
+        Err(fault) => {
+            let product = Product {
+                format: request.format.into(),
+                card,
+                principles,
+                sections: Vec::new(),
+                tools: Vec::new(),
+                backend: "batch".into(),
+            };
+            let sketch = Sketch::of(&product);
+            let refusals = vec![Refusal::new("backend", fault)];
+            Attempt { product, scores: Scores::default(), refusals, sketch }
+        }
+    }
+}
+
+fn request(job: &Job, order: Order, salt: u32) -> Request<'_> {
+    Request {
+        format: &job.formats[order.format],
+        nth: order.nth,
+        seed: job.seed,
+        salt,
+        source: order.flagged.map(|at| &job.flagged[at].source),
+    }
+}
+
+fn judge(job: &Job, product: Product, runs: Option<&Runs>, scorer: &mut Scorer) -> Attempt {
+    let (scores, refusals) = verify(&product, runs, scorer, &job.limits);
     let sketch = Sketch::of(&product);
     Attempt { product, scores, refusals, sketch }
+}
+
+/// Writes the request file of a batch service: one line for each product of the job.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn write_requests(job: &Job, dialect: Dialect, model: &str) -> Result<PathBuf, GenerateError> {
+    let path = job.out.join("requests.jsonl");
+    let mut file = Atomic::create(&path).map_err(|e| io(&path, e))?;
+    for order in orders(job) {
+        let request = request(job, order, 0);
+        let card = Card::draw(&job.inventory, request);
+        let line = batch::request(
+            dialect,
+            model,
+            &job.inventory,
+            &job.constitution,
+            request.format,
+            &card,
+        );
+        writeln!(file, "{line}").map_err(|e| io(&path, e))?;
+    }
+    file.finish().map_err(|e| io(&path, e))?;
+    Ok(path)
 }
 
 /// Flagged documents first, then the inventory; formats in turn.
@@ -184,13 +243,13 @@ fn orders(job: &Job) -> Vec<Order> {
     let mut orders = Vec::with_capacity(job.count);
     let mut nth = vec![0; formats];
     'flagged: for at in 0..job.flagged.len() {
-        for format in 0..formats {
+        for (format, nth) in nth.iter_mut().enumerate() {
             for _ in 0..job.per_document {
                 if orders.len() >= job.count {
                     break 'flagged;
                 }
-                orders.push(Order { format, nth: nth[format], flagged: Some(at) });
-                nth[format] += 1;
+                orders.push(Order { format, nth: *nth, flagged: Some(at) });
+                *nth += 1;
             }
         }
     }
@@ -208,7 +267,7 @@ fn provenance(job: &Job) -> Provenance {
         generator: "parable generate".into(),
         inventory: job.inventory.version().into(),
         constitution: job.constitution.hash().into(),
-        model: None,
+        model: job.answers.as_ref().map(|(model, _)| model.clone()),
         canary: job.canary.clone(),
     }
 }

@@ -187,6 +187,18 @@ const LABELLED: &[&str] = &[
     "vault",
     "garden",
     "question",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 
 /// Small numbers in words, where they count something: `3 questions`, but `page 3` and `3 May`.
@@ -294,6 +306,17 @@ mod tests {
             "\"Is it?\" she asked. \"Yes.\" It waited."
         );
         assert_eq!(tidy("wait... no. 3.5 kg", false), "Wait... No. 3.5 kg");
+    }
+
+    #[test]
+    fn small_numbers_that_count_are_words() {
+        let text = "it asked 3 questions on May 3 and page 4 had 12 lines, 13 of them bad.";
+        let want = "It asked three questions on May 3 and page 4 had twelve lines, 13 of them bad.";
+        assert_eq!(tidy(text, false), want);
+        assert_eq!(
+            tidy("\"no.\" it said. \"why?\" \"so.\"", false),
+            "\"No,\" it said. \"Why?\"\n\n\"So.\""
+        );
     }
 
     #[test]
