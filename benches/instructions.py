@@ -46,9 +46,9 @@ def measure(parable):
         # One record of each kind: what is compiled at first use belongs to start-up.
         first = record(0, plain) + "".join(record(i, row["text"]) for i, row in enumerate(stories))
         start, _ = count(parable, folder, "start", first)
-        cleared, size = count(parable, folder, "cleared", first + "".join(record(i, plain) for i in range(2000)))
+        cleared, size = count(parable, folder, "cleared", first + "".join(record(i, plain) for i in range(400)))
         per_cleared = (cleared - start) / (size - len(first.encode()))
-        more = "".join(record(f"{n}-{i}", row["text"]) for n in range(60) for i, row in enumerate(stories))
+        more = "".join(record(f"{n}-{i}", row["text"]) for n in range(8) for i, row in enumerate(stories))
         scored, size = count(parable, folder, "scored", first + more)
         per_scored = (scored - start) / (size - len(first.encode()))
     return {"start_up": start, "per_cleared_byte": round(per_cleared, 3), "per_scored_byte": round(per_scored, 1)}

@@ -255,6 +255,36 @@ fn answers_come_back_and_others_are_refused() {
 }
 
 #[test]
+fn fields_of_the_documents_make_groups_where_they_line_up() {
+    let place = Place::new();
+    place.write("rows/a.jsonl", &rows(0, 2000));
+    let document = |i: usize| {
+        let (lang, date) = (["en", "de", "fr"][i % 3], format!("20{:02}-05-01", 10 + i % 4));
+        json!({"id": format!("d{i}"), "text": "x", "metadata": {"lang": lang, "date": date}})
+            .to_string()
+            + "\n"
+    };
+    let all: String = (0..2000).map(document).collect();
+    place.write("docs/a.jsonl", &all.replace("{\"id\":\"d77\"", "broken {\"id\":\"d77\""));
+    let by = ["--documents", "docs", "--by", "metadata.lang", "metadata.date"];
+    let (status, figures, said) = place.audit(&[&["rows"], &by[..]].concat());
+    assert_eq!(status, 0, "{said}");
+    let groups = figures["groups"][0]["groups"].as_array().expect("groups");
+    let names: Vec<&Value> = groups.iter().map(|group| &group["key"]).collect();
+    assert_eq!(names, ["en", "de", "fr"]);
+    // Every third row was cleared: no document in English was scored.
+    assert_eq!(groups[0]["coercion"]["documents"], 0);
+    let flagged: u64 = groups.iter().filter_map(|g| g["coercion"]["documents"].as_u64()).sum();
+    assert_eq!(Some(flagged), figures["headline"][0]["documents"].as_u64());
+    assert_eq!(figures["groups"][0]["unknown"], 1, "one record is broken");
+    assert_eq!(figures["groups"][1]["groups"][0]["key"], "2010-05");
+    place.write("docs/a.jsonl", &all.lines().rev().map(|l| format!("{l}\n")).collect::<String>());
+    let (status, figures, _) = place.audit(&[&["rows"], &by[..]].concat());
+    assert_eq!(status, 1);
+    assert!(alerts(&figures).iter().any(|text| text.contains("do not line up")));
+}
+
+#[test]
 fn tables_say_what_the_json_says() {
     let place = Place::new();
     place.write("a.jsonl", &rows(0, 2000));

@@ -74,7 +74,7 @@ def rows(args, folder):
     out = {
         "parable-scan": (lambda p: [args.parable, "scan", p, "-o", str(folder / "scan-out"), "--force", "--threads", "1", "--quiet"], False),
         "python-hyperscan": (lambda p: [python, peer, "hyperscan", str(wordlist), p], False),
-        "rg": (lambda p: ["sh", "-c", f"zstd -dcq '{p}' | LC_ALL=C rg -c -i -F -f '{wordlist}' -"], False),
+        "rg": (lambda p: ["sh", "-c", f"zstd -dcq '{p}' | LC_ALL=C rg -c -i -F -f '{wordlist}' - || [ $? = 1 ]"], False),
         "python-re": (lambda p: [python, peer, "re", str(wordlist), p], True),
         "datatrove": (lambda p: [python, peer, "datatrove", str(wordlist), p], True),
         "dolma": (lambda p: [args.dolma_python, peer, "dolma", str(wordlist), p.replace(".zst", ".gz")], True),

@@ -56,20 +56,19 @@ def with_datatrove(words, path):
         ).run()
 
 
-def with_dolma(words, path):
-    from dolma import add_tagger, BaseTagger
-    from dolma.core.data_types import DocResult, Document, Span
+def with_dolma(terms, path):
+    os.environ["PEER_TERMS"] = terms
+    here = str(pathlib.Path(__file__).resolve().parent)
+    sys.path.insert(0, here)
+    os.environ["PYTHONPATH"] = os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
     from dolma.core.runtime import create_and_run_tagger
 
-    pattern = alternation(words)
-
-    @add_tagger("peer_terms")
-    class Terms(BaseTagger):
-        def predict(self, doc: Document) -> DocResult:
-            return DocResult(doc=doc, spans=[Span(start=m.start(), end=m.end(), type="term") for m in pattern.finditer(doc.text)])
-
+    # Dolma derives the place of its output from a path below `documents`.
     with tempfile.TemporaryDirectory() as out:
-        create_and_run_tagger(documents=[path], destination=[os.path.join(out, "attributes.gz")], taggers=["peer_terms"], experiment="peer", num_processes=1, ignore_existing=True)
+        create_and_run_tagger(documents=[path], destination=[os.path.join(out, "attributes")], taggers=["peer_terms"], taggers_modules=["dolma_terms"], experiment="peer", num_processes=1, ignore_existing=True)
+        written = sum(file.stat().st_size for file in pathlib.Path(out).rglob("*") if file.is_file())
+        if not written:
+            sys.exit("Dolma wrote nothing")
 
 
 def main():
@@ -77,7 +76,7 @@ def main():
     words = pathlib.Path(terms).read_text().splitlines()
     out = open(os.devnull, "wb")
     {"re": lambda: plain(words, path, out), "hyperscan": lambda: with_hyperscan(words, path, out),
-     "datatrove": lambda: with_datatrove(words, path), "dolma": lambda: with_dolma(words, path)}[kind]()
+     "datatrove": lambda: with_datatrove(words, path), "dolma": lambda: with_dolma(terms, path)}[kind]()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::by::Grouping;
 use super::cell::Cells;
 use super::clusters::Copies;
 use super::gather::Gathered;
@@ -12,7 +13,7 @@ use super::quality::Quality;
 use super::review::Review;
 use super::row::{ADMIRABLE, COERCION, ENACTED, SCORES, SEVERITY, score_id};
 use super::sample::BANDS;
-use super::tally::{Group, THRESHOLD, Tally, Weight};
+use super::tally::{Group, Named, THRESHOLD, Tally, Weight};
 use crate::composition::Composition;
 use crate::taxonomy::{Agent, Category, Frame, Portrayal};
 
@@ -38,6 +39,9 @@ pub struct Audit {
     pub headline: Vec<Line>,
     pub tables: Vec<Table>,
     pub sources: Vec<GroupLine>,
+    /// Groups by fields of the documents, where that was asked for.
+    #[serde(default)]
+    pub groups: Vec<Grouping>,
     pub shards: Vec<ShardLine>,
     pub lengths: Vec<LengthLine>,
     pub cooccurrence: Matrix,
@@ -248,6 +252,20 @@ impl Maker<'_> {
         line
     }
 
+    /// Groups with most documents first; those whose names were let go come last, together.
+    fn groups(&self, named: &Named<Group>, what: &str) -> Vec<GroupLine> {
+        let none = format!("(no {what})");
+        let mut groups: Vec<GroupLine> = named
+            .iter()
+            .map(|(name, group)| self.group(if name.is_empty() { &none } else { name }, group))
+            .collect();
+        groups.sort_by(|a, b| b.documents.cmp(&a.documents).then_with(|| a.key.cmp(&b.key)));
+        if named.others_any {
+            groups.push(self.group(&format!("(other {what}s)"), &named.others));
+        }
+        groups
+    }
+
     fn group(&self, key: &str, group: &Group) -> GroupLine {
         let line =
             |score, weight| self.line(score_id(score), weight, group.rows, Some(score_id(score)));
@@ -264,21 +282,34 @@ impl Maker<'_> {
     }
 }
 
+/// Groups by fields of the documents as `audit.json` gives them.
+#[must_use]
+pub fn groupings(
+    grouped: &super::by::Grouped,
+    tally: &Tally,
+    quality: &Quality,
+    bytes_per_token: f64,
+) -> Vec<Grouping> {
+    let maker = Maker { quality, bytes: None, bytes_per_token };
+    let unknown = tally.rows.saturating_sub(grouped.rows);
+    grouped
+        .fields
+        .iter()
+        .map(|(field, named)| Grouping {
+            field: field.clone(),
+            groups: maker.groups(named, field),
+            unknown,
+        })
+        .collect()
+}
+
 /// All figures of what was gathered.
 #[must_use]
 pub fn audit(gathered: &Gathered, quality: &Quality, bytes_per_token: f64) -> Audit {
     let tally = &gathered.tally;
     let books = &gathered.books;
     let maker = Maker { quality, bytes: books.bytes_decoded, bytes_per_token };
-    let mut sources: Vec<GroupLine> = tally
-        .sources
-        .iter()
-        .map(|(name, group)| maker.group(if name.is_empty() { "(no source)" } else { name }, group))
-        .collect();
-    sources.sort_by(|a, b| b.documents.cmp(&a.documents).then_with(|| a.key.cmp(&b.key)));
-    if tally.sources.others_any {
-        sources.push(maker.group("(other sources)", &tally.sources.others));
-    }
+    let sources = maker.groups(&tally.sources, "source");
     let mut rules: Vec<RuleLine> =
         tally.rules.iter().map(|(rule, n)| RuleLine { rule: rule.into(), documents: *n }).collect();
     rules.sort_by(|a, b| b.documents.cmp(&a.documents).then_with(|| a.rule.cmp(&b.rule)));
@@ -306,6 +337,7 @@ pub fn audit(gathered: &Gathered, quality: &Quality, bytes_per_token: f64) -> Au
         headline: [COERCION, ENACTED, ADMIRABLE].map(|s| maker.score(tally, s)).to_vec(),
         tables: tables(&maker, tally),
         sources,
+        groups: Vec::new(),
         shards: super::outlier::shards(tally),
         lengths: lengths(tally),
         cooccurrence: matrix(ids(Category::ALL), ids(Category::ALL), &tally.together),

@@ -82,15 +82,17 @@ pub struct Gathered {
     pub inputs: Vec<String>,
     /// Output folders of runs among the inputs.
     pub folders: Vec<PathBuf>,
+    /// Attribute files with their shards.
+    pub(super) parts: Vec<Part>,
     pub tally: Tally,
     pub books: Books,
     pub notices: Vec<Notice>,
 }
 
 /// One attribute file and the name of the shard that it belongs to.
-struct Part {
-    input: Input,
-    shard: Arc<str>,
+pub(super) struct Part {
+    pub(super) input: Input,
+    pub(super) shard: Arc<str>,
 }
 
 /// Reads attribute files and output folders.
@@ -144,6 +146,7 @@ pub fn gather(inputs: &[String], reading: Reading) -> Result<Gathered, AuditErro
     Ok(Gathered {
         inputs: inputs.to_vec(),
         folders,
+        parts,
         tally,
         books,
         notices: notices.into_iter().collect(),

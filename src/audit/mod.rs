@@ -5,6 +5,7 @@
 //! scorer's measured quality from [`quality`]; [`examples`] finds the texts that a report shows and
 //! [`report`] writes it. No rule and no model is asked here: the audit says what the rows say.
 
+pub mod by;
 pub mod cell;
 pub mod clusters;
 pub mod compare;

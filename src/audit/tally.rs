@@ -68,7 +68,7 @@ impl Default for Group {
 }
 
 impl Group {
-    fn add(&mut self, row: &Row<'_>) {
+    pub(super) fn add(&mut self, row: &Row<'_>) {
         self.rows += 1;
         if !row.scored {
             return;
@@ -90,7 +90,7 @@ impl Group {
         }
     }
 
-    fn merge(&mut self, other: &Group) {
+    pub(super) fn merge(&mut self, other: &Group) {
         self.rows += other.rows;
         self.scored.merge(other.scored);
         self.flagged.merge(other.flagged);
@@ -112,7 +112,12 @@ pub struct Named<T> {
 }
 
 impl<T: Default> Named<T> {
-    fn with(&mut self, name: &str, add: impl FnOnce(&mut T), merge: impl FnOnce(&mut T, &T)) {
+    pub(super) fn with(
+        &mut self,
+        name: &str,
+        add: impl FnOnce(&mut T),
+        merge: impl FnOnce(&mut T, &T),
+    ) {
         let hash = xxhash_rust::xxh3::xxh3_64(name.as_bytes());
         if let Some((_, value)) = self.kept.get_mut(&hash) {
             return add(value);
@@ -131,7 +136,7 @@ impl<T: Default> Named<T> {
         }
     }
 
-    fn merge(&mut self, other: Named<T>, merge: impl Fn(&mut T, &T)) {
+    pub(super) fn merge(&mut self, other: Named<T>, merge: impl Fn(&mut T, &T)) {
         for (name, value) in other.kept.values() {
             self.with(name, |mine| merge(mine, value), &merge);
         }

@@ -27,8 +27,12 @@ pub struct Args {
     /// Shards to take example texts from, in place of the documents in the output folders
     #[arg(long, value_name = "INPUT", num_args = 1..)]
     documents: Vec<String>,
+    /// Group by a field of the documents as well, such as metadata.lang: dates by month, addresses
+    /// by host
+    #[arg(long, value_name = "FIELD", num_args = 1.., requires = "documents")]
+    by: Vec<String>,
     /// Show figures only, no text of the corpus
-    #[arg(long, conflicts_with = "documents")]
+    #[arg(long)]
     no_examples: bool,
     /// Counts of right and wrong answers of the scorer, in place of those of the built-in model
     #[arg(long, value_name = "FILE")]
@@ -95,6 +99,12 @@ pub fn run(args: &Args, words: &[OsString]) -> Result<ExitCode> {
         id: args.id_field.clone(),
         ..FieldPaths::default()
     };
+    if !args.by.is_empty() {
+        let grouped = audit::by::group(&gathered, &originals, &fields, &args.by)?;
+        figures.notices.extend(grouped.notices.iter().cloned());
+        let (tally, per_token) = (&gathered.tally, args.bytes_per_token);
+        figures.groups = audit::figures::groupings(&grouped, tally, &quality, per_token);
+    }
     let mut shown = Vec::new();
     if !args.no_examples {
         let found = examples::find(&gathered, &originals, &fields)?;

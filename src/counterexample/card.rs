@@ -8,6 +8,8 @@ use super::node::Role;
 use super::teller::{Fact, FactOf, Person, Teller};
 use crate::taxonomy::{Category, Frame};
 
+const CATEGORIES: usize = Category::COERCION_COUNT;
+
 /// What is known of the document that a card answers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Source {
@@ -68,9 +70,10 @@ impl Card {
             None => format!("{format}/inventory/{nth}/{salt}"),
         };
         let mut draw = Draw::new(seed, &name);
-        let all = inventory.documents_of(format);
+        let category =
+            source.and_then(|s| s.category).unwrap_or(Category::coercion()[nth % CATEGORIES]);
+        let all = inventory.documents_of(format, category);
         let turn = Turn::of(nth, all.len(), inventory.domains.len());
-        let category = source.and_then(|s| s.category).unwrap_or(turn.category);
         let pressure = source.and_then(|s| s.pressure).unwrap_or(turn.pressure);
         let domain = source.and_then(|s| s.domain).unwrap_or(turn.domain);
         let frame = source.and_then(|s| s.frame);
@@ -83,9 +86,9 @@ impl Card {
         let document = if !same.is_empty() && draw.chance(66) {
             same[draw.below(same.len())]
         } else if source.is_some() {
-            all[draw.below(all.len())]
+            all.get(draw.below(all.len())).copied().unwrap_or(0)
         } else {
-            all[turn.document]
+            all.get(turn.document).copied().unwrap_or(0)
         };
         let outcome = OUTCOMES[draw.below(OUTCOMES.len())];
         let cast = cast(inventory, domain, &mut draw);
@@ -194,7 +197,6 @@ impl Card {
 /// rounds through them move document type, pressure and domain on, each at its own pace, so that
 /// every pair comes up.
 struct Turn {
-    category: Category,
     pressure: &'static str,
     document: usize,
     domain: usize,
@@ -202,10 +204,9 @@ struct Turn {
 
 impl Turn {
     fn of(nth: usize, documents: usize, domains: usize) -> Self {
-        let (at, round) = (nth % Category::COERCION_COUNT, nth / Category::COERCION_COUNT);
+        let (at, round) = (nth % CATEGORIES, nth / CATEGORIES);
         let cycle = round / documents.max(1);
         Self {
-            category: Category::coercion()[at],
             pressure: PRESSURES[(round + cycle + 3 * at) % PRESSURES.len()],
             document: (round + 5 * at) % documents.max(1),
             domain: (round + 3 * cycle + 11 * at) % domains.max(1),

@@ -34,6 +34,7 @@ pub fn tell(inventory: &Inventory, constitution: &Constitution, card: Card) -> P
     // Whoever is spoken to knows the people; a reader does not.
     teller.introduces =
         document.format == "pretrain" && document.voice.person[Role::B.index()] == 3;
+    teller.renames = if document.format == "pretrain" { 35 } else { 0 };
     let mut raw = String::new();
     let plan = teller.draw.below(document.plans.len());
     teller.write(&document.plans[plan], &mut raw);

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::grammar::{self, GrammarError, Raw};
 use super::node::{Alternative, Linker, Node};
 use super::tools::Tool;
+use crate::taxonomy::Category;
 
 /// Fields that every domain has; the order is the index in [`Domain::fields`].
 pub const FIELDS: &[&str] = &[
@@ -78,6 +79,8 @@ pub struct DocumentType {
     pub frame: String,
     pub voice: super::node::Voice,
     pub names: NameStyle,
+    /// Coercion categories that it answers; all where it is empty.
+    pub only: Vec<Category>,
     pub plans: Vec<Alternative>,
 }
 
@@ -202,10 +205,13 @@ impl Inventory {
         self.lists.get(name).map_or(&[], |list| list)
     }
 
-    /// Document types of a format.
+    /// Document types of a format that can answer a category.
     #[must_use]
-    pub fn documents_of(&self, format: &str) -> Vec<usize> {
-        (0..self.documents.len()).filter(|i| self.documents[*i].format == format).collect()
+    pub fn documents_of(&self, format: &str, category: Category) -> Vec<usize> {
+        let fits = |d: &DocumentType| {
+            d.format == format && (d.only.is_empty() || d.only.contains(&category))
+        };
+        (0..self.documents.len()).filter(|i| fits(&self.documents[*i])).collect()
     }
 }
 
@@ -394,7 +400,7 @@ impl Entry {
     }
 
     fn document(&self, linker: &Linker) -> Result<DocumentType, InventoryError> {
-        self.known(&["format", "frame", "voice", "names", "plan"])?;
+        self.known(&["format", "frame", "voice", "names", "only", "plan"])?;
         let voice = super::node::Voice::named(self.word("voice")?)
             .ok_or_else(|| self.wrong("unknown voice"))?;
         let names = match self.word("names")? {
@@ -406,6 +412,15 @@ impl Entry {
                 return Err(self.wrong(&format!("names `{other}`: first, surname, title, role?")));
             }
         };
+        let only = match self.fields.iter().any(|(name, _)| name == "only") {
+            false => Vec::new(),
+            true => (self.word("only")?.split(' '))
+                .map(|id| {
+                    let category = Category::from_id(id).filter(|c| c.is_coercion());
+                    category.ok_or_else(|| self.wrong(&format!("`{id}` is no coercion category")))
+                })
+                .collect::<Result<_, _>>()?,
+        };
         let plans = self.lines("plan")?.iter().map(|l| linker.line(l)).collect::<Result<_, _>>()?;
         Ok(DocumentType {
             id: self.id.clone(),
@@ -413,6 +428,7 @@ impl Entry {
             frame: self.word("frame")?.into(),
             voice,
             names,
+            only,
             plans,
         })
     }

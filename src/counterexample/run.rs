@@ -17,6 +17,7 @@ use super::report::Counts;
 use super::verify::{Limits, Refusal, Runs, verify};
 use crate::score::{Model, Scorer};
 use crate::shard::output::{Atomic, write_whole};
+use crate::taxonomy::Category;
 
 /// A format and the name of its folder.
 pub const FORMATS: &[&str] = &["pretrain", "sft", "preference", "revision"];
@@ -55,8 +56,8 @@ pub struct Job {
 pub enum GenerateError {
     #[error("{path}: {source}")]
     Io { path: String, source: std::io::Error },
-    #[error("the inventory has no document type of the format `{0}`")]
-    NoDocument(String),
+    #[error("the inventory has no document type of the format `{0}` for `{1}`")]
+    NoDocument(String, Category),
 }
 
 /// One product to be made: format, number within the format, and the flagged document.
@@ -80,8 +81,10 @@ struct Attempt {
 /// Where the output cannot be written or a format has no document type.
 pub fn run(job: &Job) -> Result<Value, GenerateError> {
     for format in &job.formats {
-        if job.inventory.documents_of(format).is_empty() {
-            return Err(GenerateError::NoDocument(format.clone()));
+        for category in Category::coercion() {
+            if job.inventory.documents_of(format, *category).is_empty() {
+                return Err(GenerateError::NoDocument(format.clone(), *category));
+            }
         }
     }
     let orders = orders(job);

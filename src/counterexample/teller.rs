@@ -50,6 +50,8 @@ pub struct Teller<'a> {
     pub names: NameStyle,
     /// Whether people are presented when they come up; letters and chats take them as known.
     pub introduces: bool,
+    /// In how many of 100 places a name stands for a pronoun.
+    pub renames: usize,
     /// Who was named already.
     pub introduced: [bool; 6],
     /// Alternatives that were used already.
@@ -74,6 +76,7 @@ impl<'a> Teller<'a> {
             voice: Voice { person: [3; 6], past: true },
             names: NameStyle::First,
             introduces: true,
+            renames: 0,
             introduced: [false; 6],
             used: HashSet::new(),
             depth: 0,
@@ -239,6 +242,10 @@ impl<'a> Teller<'a> {
         if grammatical < 3 {
             out.push_str(spoken(grammatical, form));
             return;
+        }
+        // In a tale a name stands now and then where a pronoun would do.
+        if form == Form::PronounSubject && self.introduced[at] && self.draw.chance(self.renames) {
+            return self.name(role, false, out);
         }
         let she = &self.cast[at].pronoun;
         match form {

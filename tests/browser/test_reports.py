@@ -6,6 +6,8 @@ import re
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+import conftest
+
 DARK = {"color_scheme": "dark"}
 PHONE = {"viewport": {"width": 390, "height": 800}}
 
@@ -189,3 +191,55 @@ def test_without_scripts_the_headline_is_there(audits, visit):
     shown = page.locator("noscript").inner_text()
     coercion = json.loads(audits["plain"][1].read_text())["headline"][0]
     assert "Shares of all documents" in shown and f"{100 * coercion['raw']['value']:.4f}" in shown
+
+
+# --- the human check --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def review(audits, tmp_path_factory):
+    """The review page over the hostile corpus."""
+    corpus, folder = audits["hostile"][0].parent, tmp_path_factory.mktemp("review")
+    conftest.parable("audit", corpus / "attributes", "-o", folder / "report.html", "-q", "--documents", corpus / "documents", "--sample", 60)
+    return folder
+
+
+def test_answers_are_given_by_key_saved_and_read_back(review, audits, visit, tmp_path):
+    page = visit(review / "review" / "review.html", accept_downloads=True)
+    assert serious(page) == []
+    assert page.locator("#progress").inner_text().startswith("Document 1 of 60; 0 answered")
+    keys = ["y", "n", "u", "n"] * 15
+    for key in keys[:-1]:
+        page.keyboard.press(key)
+    page.locator("#answer-no").click()
+    assert "60 answered" in page.locator("#progress").inner_text()
+    page.keyboard.press("ArrowLeft")
+    assert page.locator("#answer-unsure").get_attribute("aria-pressed") == "true"
+    with page.expect_download() as download:
+        page.keyboard.press("s")
+    labels = tmp_path / "labels.jsonl"
+    download.value.save_as(labels)
+    lines = [json.loads(line) for line in labels.read_bytes().decode().rstrip("\n").split("\n")]
+    assert [line["answer"] for line in lines] == [{"y": "yes", "n": "no", "u": "unsure"}[key] for key in keys]
+    assert page.evaluate("window.hit") is None and page.locator("iframe, img, base, link").count() == 0
+    corpus = audits["hostile"][0].parent
+    report, figures = tmp_path / "report.html", tmp_path / "audit.json"
+    conftest.parable("audit", corpus / "attributes", "-o", report, "--json", figures, "-q", "--documents", corpus / "documents", "--labels", labels)
+    read = json.loads(figures.read_text())["review"]
+    assert (read["labelled"], read["unsure"]) == (45, 15)
+    page = visit(report)
+    assert "45 documents were read" in page.locator("#people").inner_text()
+    assert serious(page) == []
+
+
+def test_answers_outlive_the_page(review, browser):
+    context = browser.new_context()
+    address = (review / "review" / "review.html").as_uri()
+    page = context.new_page()
+    page.goto(address)
+    page.keyboard.press("y")
+    page.close(run_before_unload=False)
+    page = context.new_page()
+    page.goto(address)
+    assert "1 answered" in page.locator("#progress").inner_text()
+    context.close()

@@ -7,7 +7,7 @@ use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 
-use super::super::figures::{Audit, Line, Matrix};
+use super::super::figures::{Audit, GroupLine, Line, Matrix};
 use super::super::interval::{Corrected, Estimate};
 
 /// The cells of one column.
@@ -152,6 +152,7 @@ pub fn sheets(audit: &Audit) -> Vec<Sheet> {
         shares(audit),
         sources(audit),
         source_categories(audit),
+        groups(audit),
         shards(audit),
         lengths(audit),
         matrix(
@@ -230,6 +231,24 @@ fn sources(audit: &Audit) -> Sheet {
         .count("flagged_text_bytes", |s| s.coercion.bytes)
         .count("enacted", |s| s.enacted.documents)
         .count("admirable", |s| s.admirable.documents)
+        .sheet
+}
+
+fn groups(audit: &Audit) -> Sheet {
+    let rows: Vec<(&str, &GroupLine)> = audit
+        .groups
+        .iter()
+        .flat_map(|grouping| grouping.groups.iter().map(|g| (grouping.field.as_str(), g)))
+        .collect();
+    Maker::new("groups", "Flagged documents by the fields that were asked for.", &rows)
+        .text("field", |r| r.0.into())
+        .text("group", |r| r.1.key.clone())
+        .count("documents", |r| r.1.documents)
+        .count("scored", |r| r.1.scored)
+        .count("flagged", |r| r.1.coercion.documents)
+        .estimate(|r| r.1.coercion.raw)
+        .corrected(|r| r.1.coercion.corrected)
+        .count("admirable", |r| r.1.admirable.documents)
         .sheet
 }
 

@@ -143,6 +143,18 @@ function tableCard(table, key) {
   return el("div", { class: "card" }, el("h3", {}, table.title), el("p", { class: "quiet" }, "Share of " + table.of + ", with 95 % intervals."),
     el("div", {}, rowsOf(table, key)));
 }
+function groupTable(what, caption, groups, name) {
+  return sortable(caption, [
+    { name: what, text: true, value: (s) => s.key, show: name },
+    { name: "Documents", value: (s) => s.documents, show: (s) => number(s.documents) },
+    { name: "Flagged", value: (s) => s.coercion.documents, show: (s) => number(s.coercion.documents) },
+    { name: "Share", value: (s) => (s.coercion.raw ? s.coercion.raw.value : -1), show: (s) => percent(s.coercion.raw ? s.coercion.raw.value : null) },
+    { name: "95 % interval", value: (s) => (s.coercion.raw ? s.coercion.raw.high : -1), show: (s) => range(s.coercion.raw) },
+    { name: "Corrected", value: (s) => (s.coercion.corrected ? s.coercion.corrected.high : -1), show: (s) => range(s.coercion.corrected) },
+    { name: "Enacted", value: (s) => s.enacted.documents, show: (s) => number(s.enacted.documents) },
+    { name: "Admirable", value: (s) => s.admirable.documents, show: (s) => number(s.admirable.documents) },
+  ], groups, 2);
+}
 function sourcesSection(audit) {
   const all = audit.sources;
   const drawn = all.slice(0, 20);
@@ -151,16 +163,7 @@ function sourcesSection(audit) {
     el("p", { class: "quiet small" }, `${number(s.coercion.documents)} of ${number(s.documents)} flagged`),
     bars(s.histogram, { width: 200, height: 56, from: audit.threshold, bare: true, label: `Coercion scores of ${s.key}: ${number(s.scored)} scored, ${number(s.coercion.documents)} flagged` }),
     el("p", { class: "quiet small" }, range(s.coercion.raw)))));
-  const table = sortable("Sources: flagged share of their documents", [
-    { name: "Source", text: true, value: (s) => s.key, show: (s) => el("button", { type: "button", class: "drill", onclick: () => drill({ source: s.key }) }, s.key) },
-    { name: "Documents", value: (s) => s.documents, show: (s) => number(s.documents) },
-    { name: "Flagged", value: (s) => s.coercion.documents, show: (s) => number(s.coercion.documents) },
-    { name: "Share", value: (s) => (s.coercion.raw ? s.coercion.raw.value : -1), show: (s) => percent(s.coercion.raw ? s.coercion.raw.value : null) },
-    { name: "95 % interval", value: (s) => (s.coercion.raw ? s.coercion.raw.high : -1), show: (s) => range(s.coercion.raw) },
-    { name: "Corrected", value: (s) => (s.coercion.corrected ? s.coercion.corrected.high : -1), show: (s) => range(s.coercion.corrected) },
-    { name: "Enacted", value: (s) => s.enacted.documents, show: (s) => number(s.enacted.documents) },
-    { name: "Admirable", value: (s) => s.admirable.documents, show: (s) => number(s.admirable.documents) },
-  ], all, 2);
+  const table = groupTable("Source", "Sources: flagged share of their documents", all, (s) => el("button", { type: "button", class: "drill", onclick: () => drill({ source: s.key }) }, s.key));
   const status = el("span", { class: "quiet", role: "status", id: "source-count" });
   const search = el("input", { type: "search", id: "source-filter", oninput: () => {
     const word = search.value.toLowerCase();
@@ -169,7 +172,8 @@ function sourcesSection(audit) {
   } });
   const hidden = DATA.all.sources - all.length;
   return section("sources", "Where it comes from", "Scores of each source on a logarithmic scale; full colour is what is flagged. " + (hidden > 0 ? `${number(hidden)} smaller sources are in audit.json only.` : ""),
-    multiples, el("div", { class: "card", id: "source-table" }, el("div", { class: "controls" }, el("label", {}, "Filter sources", search), status), table.node));
+    multiples, el("div", { class: "card", id: "source-table" }, el("div", { class: "controls" }, el("label", {}, "Filter sources", search), status), table.node),
+    audit.groups.map((g) => el("div", { class: "card" }, groupTable(capital(g.field), `By ${g.field}` + (g.unknown ? `; not known for ${number(g.unknown)} documents` : ""), g.groups, (s) => s.key).node)));
 }
 function heat(id, title, matrix, drillTo) {
   const holder = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title });

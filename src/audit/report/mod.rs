@@ -35,6 +35,7 @@ pub fn audit_page(figures: &Audit, examples: &[Example], command: &str) -> Strin
     let mut figures = figures.clone();
     let (sources, shards) = (figures.sources.len(), figures.shards.len());
     figures.sources.truncate(SHOWN);
+    figures.groups.iter_mut().for_each(|grouping| grouping.groups.truncate(SHOWN));
     figures.shards.truncate(SHOWN);
     figures.rules.truncate(SHOWN);
     // Cells are for planning; no chart shows them.
