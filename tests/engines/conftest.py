@@ -13,8 +13,8 @@ import pytest
 import parable
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FAMILIES = ["agents-01", "contrast-01", "fiction-enacted-01", "plain-01", "admirable-01"]
-REPEATS = 12
+FAMILIES = ["agents-01", "contrast-01", "fiction-enacted-01", "fiction-enacted-02", "transcripts-enacted-01", "pulp-01", "plain-01"]
+REPEATS = 8
 CHATS = [
     {
         "id": "chat-a",
