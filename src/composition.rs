@@ -132,16 +132,55 @@ pub struct Composition {
 type Cells = BTreeMap<Traits, Cell>;
 
 /// One cell as it is written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "WrittenLine", into = "WrittenLine")]
 pub struct CellLine {
     /// None for the records without a source, and for those of sources that are not told apart.
     pub source: Option<String>,
     /// True for the sources that are not told apart.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub others: bool,
     pub traits: Vec<String>,
-    #[serde(flatten)]
     pub cell: Cell,
+}
+
+/// [`CellLine`] with its fields side by side: serde cannot read numbers of 128 bits through
+/// `flatten`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "CellLine", description = "One cell as it is written.")]
+struct WrittenLine {
+    /// None for the records without a source, and for those of sources that are not told apart.
+    source: Option<String>,
+    /// True for the sources that are not told apart.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    others: bool,
+    traits: Vec<String>,
+    /// Records that came in.
+    documents: u64,
+    /// Bytes of their texts; of records that were not decoded, as they stand in the record.
+    bytes: u64,
+    /// Sum of the squares of these bytes, for the spread of a sum over sampled documents.
+    squares: u128,
+    /// Documents that went out; copies count.
+    documents_out: u64,
+    /// Bytes of their texts before any edit, times their copies or their weight.
+    bytes_out: u64,
+}
+
+impl From<WrittenLine> for CellLine {
+    fn from(line: WrittenLine) -> Self {
+        let WrittenLine { source, others, traits, documents, bytes, squares, .. } = line;
+        let (documents_out, bytes_out) = (line.documents_out, line.bytes_out);
+        let cell = Cell { documents, bytes, squares, documents_out, bytes_out };
+        Self { source, others, traits, cell }
+    }
+}
+
+impl From<CellLine> for WrittenLine {
+    fn from(line: CellLine) -> Self {
+        let CellLine { source, others, traits, cell } = line;
+        let Cell { documents, bytes, squares, documents_out, bytes_out } = cell;
+        Self { source, others, traits, documents, bytes, squares, documents_out, bytes_out }
+    }
 }
 
 impl Composition {
@@ -228,7 +267,7 @@ impl JsonSchema for Composition {
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        Vec::<CellLine>::json_schema(generator)
+        Vec::<WrittenLine>::json_schema(generator)
     }
 }
 
@@ -250,6 +289,17 @@ mod tests {
 
     fn cell(bytes: u64) -> Cell {
         Cell::document(bytes)
+    }
+
+    #[test]
+    fn what_is_written_can_be_read_again() {
+        let mut composition = Composition::default();
+        let large = Cell { squares: u128::from(u64::MAX) * 5, ..cell(7) };
+        composition.put(Some("web"), Traits::default(), &large);
+        composition.put(None, Traits::default(), &cell(3));
+        let text = serde_json::to_string(&composition).expect("it is written");
+        assert!(text.contains("\"squares\":92233720368547758075"), "{text}");
+        assert_eq!(serde_json::from_str::<Composition>(&text).expect("it is read"), composition);
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Policy {
             return Err(PolicyError::new_err(fault));
         }
         let (weight, copies) = match decision.action {
-            Action::Weight { weight, copies } => (weight, copies),
+            Action::Weight { weight, copies } => (weight, copies.unwrap_or(1)),
             Action::Drop => (0.0, 0),
             _ => (1.0, 1),
         };

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 /// One place in the text that speaks for a category.
-#[pyclass(frozen, get_all, eq, module = "parable._native")]
+#[pyclass(frozen, get_all, eq, skip_from_py_object, module = "parable._native")]
 #[derive(Clone, PartialEq)]
 pub struct Evidence {
     pub category: &'static str,

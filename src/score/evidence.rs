@@ -63,14 +63,37 @@ pub fn choose(
 /// The sentence, or the first [`LONGEST`] words of it.
 fn trim(text: &str, words: &Words, nth: usize) -> Span {
     let sentence = words.sentences[nth];
-    if sentence.last - sentence.first <= LONGEST {
-        let end = sentence.span.end.min(text.len());
-        return Span::new(sentence.span.start, end);
-    }
-    Span::new(sentence.span.start, words.words[sentence.first + LONGEST - 1].span.end)
+    let end = if sentence.last - sentence.first <= LONGEST {
+        sentence.span.end
+    } else {
+        words.words[sentence.first + LONGEST - 1].span.end
+    };
+    // To the model the last bytes of a typographic mark belong to the word behind it; a span that
+    // is shown must not begin within a character.
+    let start = text.ceil_char_boundary(sentence.span.start);
+    Span::new(start, text.floor_char_boundary(end).max(start))
 }
 
 fn model_rule() -> Arc<str> {
     static NAME: OnceLock<Arc<str>> = OnceLock::new();
     NAME.get_or_init(|| Arc::from("model")).clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_begin_and_end_between_characters() {
+        let text =
+            "1.4k points\n“Sit down, Greg,” said the fridge.\n— “No …” – he said. ‘Why?’\n漢字";
+        let mut words = Words::default();
+        words.read(text);
+        assert!(words.sentences.len() > 3);
+        for nth in 0..words.sentences.len() {
+            let span = trim(text, &words, nth);
+            assert!(text.get(span.start..span.end).is_some(), "{span:?} in {text:?}");
+        }
+        assert!(trim(text, &words, 1).of(text).starts_with("Sit down"));
+    }
 }

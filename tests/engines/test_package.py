@@ -40,9 +40,9 @@ def test_every_shape_gives_the_rows_of_the_command_line(filters, table, expected
 
 def test_the_corpus_is_worth_comparing(expected):
     scores = expected.column("parable__score__coercion").to_pylist()
-    assert sum(score >= 0.5 for score in scores) >= 20
+    assert sum(score >= 0.5 for score in scores) >= 5
     assert sum(score == 0 for score in scores) >= 5
-    assert sum("parable__rule__" in row for row in expected.column("attributes").to_pylist()) >= 10
+    assert sum("parable__evidence__" in row for row in expected.column("attributes").to_pylist()) >= 5
 
 
 @pytest.mark.parametrize("threads", [1, 3])

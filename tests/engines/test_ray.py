@@ -14,11 +14,20 @@ import parable
 
 @pytest.fixture(scope="module")
 def ray():
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # else it writes a token into the home folder
     import ray
 
     import parable.ray
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=200 << 20)
+    # Ray gives its own processes 30 seconds, which a busy machine may not.
+    for attempt in range(4):
+        try:
+            ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=200 << 20)
+            break
+        except Exception:
+            ray.shutdown()
+            if attempt == 3:
+                raise
     ray.data.DataContext.get_current().enable_progress_bars = False
     yield ray
     ray.shutdown()
