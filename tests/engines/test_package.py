@@ -76,9 +76,9 @@ def test_chat_columns_have_the_rows_of_the_command_line(filters, command_line, t
 
 
 def test_verdicts_are_typed(filters, records):
-    flagged = max(records, key=lambda r: filters.score(r["text"]).coercion)
+    flagged = max(records, key=lambda r: len(filters.score(r["text"]).evidence))
     verdict = filters.score(flagged["text"], id=flagged["id"])
-    assert verdict.coercion >= 0.5 and not verdict.cleared
+    assert verdict.coercion > 0 and not verdict.cleared
     assert 0 <= verdict.severity <= 4
     assert abs(sum(verdict.frame.values()) - 1) < 1e-3
     assert len(verdict.categories) == 23
@@ -246,7 +246,7 @@ def test_token_masks(filters, records, tmp_path):
     trained.train_from_iterator(["the machine said no"], trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, show_progress=False))
     trained.save(str(tmp_path / "tokenizer.json"))
     tokenizer = parable.Tokenizer.load(tmp_path / "tokenizer.json")
-    text = max(records, key=lambda r: filters.score(r["text"]).coercion)["text"] + " 😀漢"
+    text = max(records, key=lambda r: len(filters.score(r["text"]).evidence))["text"] + " 😀漢"
     spans = [(e.start, e.end) for e in filters.score(text).evidence]
     mask = tokenizer.mask(text, spans)
     assert len(mask) == tokenizer.count(text) == len(mask.ids) == len(mask.learn) == len(mask.labels)
