@@ -159,7 +159,7 @@ struct WrittenLine {
     /// Bytes of their texts; of records that were not decoded, as they stand in the record.
     bytes: u64,
     /// Sum of the squares of these bytes, for the spread of a sum over sampled documents.
-    squares: u128,
+    squares: u64,
     /// Documents that went out; copies count.
     documents_out: u64,
     /// Bytes of their texts before any edit, times their copies or their weight.
@@ -294,11 +294,11 @@ mod tests {
     #[test]
     fn what_is_written_can_be_read_again() {
         let mut composition = Composition::default();
-        let large = Cell { squares: u128::from(u64::MAX) * 5, ..cell(7) };
+        let large = Cell { squares: u64::MAX - 5, ..cell(7) };
         composition.put(Some("web"), Traits::default(), &large);
         composition.put(None, Traits::default(), &cell(3));
         let text = serde_json::to_string(&composition).expect("it is written");
-        assert!(text.contains("\"squares\":92233720368547758075"), "{text}");
+        assert!(text.contains("\"squares\":18446744073709551610"), "{text}");
         assert_eq!(serde_json::from_str::<Composition>(&text).expect("it is read"), composition);
     }
 

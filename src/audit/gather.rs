@@ -253,9 +253,8 @@ fn read_piece(
     if let Piece::RowGroup(group) = piece {
         return read_row_group(part, *group, tally, say);
     }
-    let mut lines = shard
-        .lines(piece, Limits::default())
-        .map_err(|e| AuditError::io(&part.input.path, e))?;
+    let mut lines =
+        shard.lines(piece, Limits::default()).map_err(|e| AuditError::io(&part.input.path, e))?;
     let (mut seen, mut good) = (0u64, 0u64);
     loop {
         let block = match lines.next_chunk() {

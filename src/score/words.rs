@@ -90,7 +90,8 @@ impl Words {
                 self.close(sentence_first, at + 1, voice);
                 sentence_first = self.words.len();
             }
-            at += 1;
+            // Whole characters: the tail of a typographic mark is no word.
+            at += text[at..].chars().next().map_or(1, char::len_utf8);
         }
         let end = self.words.last().map_or(from, |word| word.span.end);
         self.close(sentence_first, end, voice);
@@ -294,6 +295,15 @@ mod tests {
         assert_eq!(voices, [Voice::User, Voice::User, Voice::Assistant]);
         assert_eq!(words.turns, 2);
         assert!(words.words.iter().any(|w| w.classes & lexicon::NEGATION != 0));
+    }
+
+    #[test]
+    fn typographic_marks_are_no_part_of_words() {
+        let mut words = Words::default();
+        words.read("“Open it” — said the mind… ‘Now’ → go");
+        let text = "“Open it” — said the mind… ‘Now’ → go";
+        let found: Vec<&str> = words.words.iter().map(|w| w.span.of(text)).collect();
+        assert_eq!(found, ["Open", "it", "said", "the", "mind", "Now", "go"]);
     }
 
     #[test]
