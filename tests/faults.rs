@@ -148,7 +148,10 @@ fn ids(path: &PathBuf) -> Vec<String> {
         return parquet_ids(bytes);
     }
     let text = if name.ends_with(".zst") {
-        zstd::decode_all(&bytes[..]).expect("sound zst")
+        let mut text = Vec::new();
+        let mut decoder = zstd::stream::read::Decoder::new(&bytes[..]).expect("sound zst");
+        std::io::Read::read_to_end(&mut decoder, &mut text).expect("sound zst");
+        text
     } else if name.ends_with(".gz") {
         let mut text = Vec::new();
         std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(&bytes[..]), &mut text)

@@ -19,7 +19,7 @@ use crate::ledger::{Counts, DamageNote};
 #[derive(Serialize, Deserialize)]
 enum Line {
     Settings(Settings),
-    Piece { shard: String, piece: usize, page: PiecePage },
+    Piece { shard: String, piece: usize, page: Box<PiecePage> },
     Shard { shard: String },
 }
 
@@ -58,7 +58,7 @@ pub fn read(path: &Path) -> io::Result<Finished> {
         match serde_json::from_slice(line) {
             Ok(Line::Settings(settings)) => finished.settings = Some(settings),
             Ok(Line::Piece { shard, piece, page }) => {
-                finished.pieces.insert((shard, piece), page);
+                finished.pieces.insert((shard, piece), *page);
             }
             Ok(Line::Shard { shard }) => {
                 finished.shards.insert(shard);
@@ -100,7 +100,7 @@ impl Journal {
     /// # Errors
     /// Those of the disk.
     pub fn piece(&self, shard: &str, piece: usize, page: &PiecePage) -> io::Result<()> {
-        self.append(&Line::Piece { shard: shard.into(), piece, page: page.clone() })
+        self.append(&Line::Piece { shard: shard.into(), piece, page: Box::new(page.clone()) })
     }
 
     /// Notes a finished shard; its outputs must have been renamed before.
