@@ -305,7 +305,7 @@ mod tests {
             tidy("\"is it?\" she asked. \"yes.\" it waited.", false),
             "\"Is it?\" she asked. \"Yes.\" It waited."
         );
-        assert_eq!(tidy("wait... no. 3.5 kg", false), "Wait... No. 3.5 kg");
+        assert_eq!(tidy("wait.. no. 3.5 kg", false), "Wait. No. 3.5 kg");
     }
 
     #[test]

@@ -79,6 +79,12 @@ pub fn plan(
     if total == 0 {
         return Err(PlanError::NoComposition);
     }
+    // Weights could always reach a share by emptying the rest of the corpus; that must be asked for.
+    let mut targets = targets.to_vec();
+    if !targets.iter().any(|(_, target)| matches!(target, Target::Tokens { .. })) {
+        let text = "tokens within 50% (unless another amount is asked for)";
+        targets.push((text.into(), Target::Tokens { within: 0.5 }));
+    }
     let asked = targets.iter().map(|(_, t)| t.traits()).fold(Traits::NONE, Traits::or);
     let by_source = targets.iter().any(|(_, target)| target.needs_sources());
     let mut classes = classes(lines, asked, by_source);
