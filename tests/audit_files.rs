@@ -277,7 +277,10 @@ fn fields_of_the_documents_make_groups_where_they_line_up() {
     let flagged: u64 = groups.iter().filter_map(|g| g["coercion"]["documents"].as_u64()).sum();
     assert_eq!(Some(flagged), figures["headline"][0]["documents"].as_u64());
     assert_eq!(figures["groups"][0]["unknown"], 1, "one record is broken");
-    assert_eq!(figures["groups"][1]["groups"][0]["key"], "2010-05");
+    let months = figures["groups"][1]["groups"].as_array().expect("groups");
+    let mut months: Vec<&str> = months.iter().filter_map(|group| group["key"].as_str()).collect();
+    months.sort_unstable();
+    assert_eq!(months, ["2010-05", "2011-05", "2012-05", "2013-05"]);
     place.write("docs/a.jsonl", &all.lines().rev().map(|l| format!("{l}\n")).collect::<String>());
     let (status, figures, _) = place.audit(&[&["rows"], &by[..]].concat());
     assert_eq!(status, 1);

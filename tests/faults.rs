@@ -211,9 +211,12 @@ fn cell(format: &str, fault: &str, outcome: &Outcome) -> String {
     let twice = out - foreign - seen.len();
     // Lines that a fault itself repeats are records of their own.
     assert!(twice == 0 || fault.contains("repeated"), "{twice} records come twice: {at}");
+    // Where plain text loses a piece, the halves of two lines may join to a line that is valid.
+    let joined = fault == "100 bytes missing" && seen.len() + 2 >= RECORDS;
+    let joined = joined && matches!(format, "jsonl" | "chat");
     let empty = fault == "cut to nothing" && matches!(format, "jsonl" | "chat");
     assert!(
-        seen.len() == RECORDS || hurt || empty || fault == "opened again as text",
+        seen.len() == RECORDS || hurt || empty || joined || fault == "opened again as text",
         "{} records are gone without a word: {at}",
         RECORDS - seen.len()
     );

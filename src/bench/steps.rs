@@ -201,7 +201,7 @@ impl<'s> Steps<'s> {
         let Ok(document) = record.document_if(&self.settings.fields, marked, String::new) else {
             return;
         };
-        if marked && to >= Step::Score {
+        if marked && to >= Step::Score && self.gate.admits(document.text.as_bytes()) {
             return self.document(&document, to, seen);
         }
         if to >= Step::Attributes {
