@@ -250,7 +250,7 @@ fn steps(report: &Report, out: &mut String) -> std::fmt::Result {
     if let Some(bytes) = report.peak_memory_bytes {
         writeln!(
             out,
-            "peak memory {:.0} MB, pages of the mapped shards included; best of {} rounds",
+            "peak memory {:.0} MB; best of {} rounds",
             bytes as f64 / 1e6,
             report.rounds
         )?;
