@@ -1,14 +1,13 @@
 //! `parable explain`: why a document scored as it did.
 
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
+use super::documents;
 use crate::document::Document;
 use crate::policy::Facts;
 use crate::score::{Judge, Verdict};
-use crate::shard::lines::Chunk;
-use crate::shard::piece::Shard;
-use crate::shard::{FieldPaths, Format, Limits, Record, expand};
 use crate::taxonomy::Category;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result, bail};
@@ -40,39 +39,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         show(&Document::plain("stdin", text.trim_end()), &mut judge, &policy, args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
-    for input in expand(std::slice::from_ref(&args.file))? {
-        if input.format == Format::Parquet {
-            bail!("{}: explain reads lines; convert the row to JSON first", args.file);
+    let mut shown = false;
+    documents::each("explain", std::slice::from_ref(&args.file), |document| {
+        if args.id.as_ref().is_none_or(|id| *id == document.id) {
+            show(document, &mut judge, &policy, args.json)?;
+            shown = true;
+            return Ok(ControlFlow::Break(()));
         }
-        let shard = Shard::open(&input).with_context(|| args.file.clone())?;
-        for piece in &shard.pieces {
-            let mut lines = shard.lines(piece, Limits::default())?;
-            let mut nth = 0;
-            loop {
-                let block = match lines.next_chunk() {
-                    Chunk::Lines(block) => block,
-                    Chunk::End => break,
-                    _ => continue,
-                };
-                for line in block.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
-                    nth += 1;
-                    let made = format!("{}:{nth}", input.name());
-                    let shown = match input.format {
-                        Format::Text => {
-                            std::str::from_utf8(line).ok().map(|t| Document::plain(&made, t))
-                        }
-                        _ => Record::parse(line)
-                            .ok()
-                            .and_then(|r| r.document(&FieldPaths::default(), || made.clone()).ok()),
-                    };
-                    let Some(document) = shown else { continue };
-                    if args.id.as_ref().is_none_or(|id| *id == document.id) {
-                        show(&document, &mut judge, &policy, args.json)?;
-                        return Ok(ExitCode::SUCCESS);
-                    }
-                }
-            }
-        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if shown {
+        return Ok(ExitCode::SUCCESS);
     }
     match &args.id {
         Some(id) => bail!("{}: no document with the id {id}", args.file),

@@ -1,9 +1,11 @@
 //! `parable generate`: admirable counter-examples for flagged documents.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::documents;
 use crate::counterexample::batch::{self, Answers, Dialect};
 use crate::counterexample::card::{Card, Request};
 use crate::counterexample::inventory::SourceText;
@@ -12,10 +14,7 @@ use crate::counterexample::source::{Reader, is_flagged};
 use crate::counterexample::verify::{Limits as VerifyLimits, Runs};
 use crate::counterexample::{Constitution, Inventory};
 use crate::document::Document;
-use crate::score::{Model, Scorer};
-use crate::shard::lines::Chunk;
-use crate::shard::piece::Shard;
-use crate::shard::{FieldPaths, Format, Limits, Record, expand};
+use crate::score::{Judge, Model};
 use anyhow::{Context, Result, bail};
 
 #[derive(clap::Args)]
@@ -201,49 +200,19 @@ fn flagged(inputs: &[String], args: &Args, inventory: &Inventory) -> Result<Vec<
     }
     let filters = crate::filter::FilterSet::embedded();
     let reader = Reader::new(inventory, filters).map_err(anyhow::Error::msg)?;
-    let mut scorer = Scorer::new(Model::embedded());
+    let mut judge = Judge::embedded();
     let mut take = |document: &Document<'_>| {
-        let (verdict, source) = reader.read(document, &mut scorer);
+        let (verdict, source) = reader.read(document, &mut judge);
         if is_flagged(&verdict, args.threshold) {
             found.push(Flagged { source, runs: Runs::of(&document.text) });
         }
     };
-    for input in expand(inputs)? {
-        if input.format == Format::Parquet {
-            bail!("{}: generate reads lines; convert the table to JSON first", input.name());
-        }
-        let shard = Shard::open(&input).with_context(|| input.name())?;
-        for piece in &shard.pieces {
-            let mut lines = shard.lines(piece, Limits::default())?;
-            let mut nth = 0;
-            loop {
-                let block = match lines.next_chunk() {
-                    Chunk::Lines(block) => block,
-                    Chunk::End => break,
-                    _ => continue,
-                };
-                for line in block.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
-                    nth += 1;
-                    let made = format!("{}:{nth}", input.name());
-                    match input.format {
-                        Format::Text => {
-                            if let Ok(text) = std::str::from_utf8(line) {
-                                take(&Document::plain(&made, text));
-                            }
-                        }
-                        _ => {
-                            let record = Record::parse(line).ok();
-                            let paths = FieldPaths::default();
-                            if let Some(document) =
-                                record.and_then(|r| r.document(&paths, || made.clone()).ok())
-                            {
-                                take(&document);
-                            }
-                        }
-                    }
-                }
-            }
-        }
+    let unread = documents::each("generate", inputs, |document| {
+        take(document);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if unread > 0 {
+        anstream::eprintln!("{unread} records or damaged places could not be read");
     }
     Ok(found)
 }

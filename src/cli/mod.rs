@@ -3,6 +3,7 @@
 mod audit;
 mod bench;
 mod compare;
+mod documents;
 mod eval;
 mod explain;
 mod filters;

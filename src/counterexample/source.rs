@@ -4,7 +4,7 @@ use super::card::Source;
 use super::inventory::{Inventory, PRESSURES};
 use crate::document::Document;
 use crate::scan::{MentionFinder, Mentions};
-use crate::score::{Scorer, Verdict};
+use crate::score::{Judge, Verdict};
 use crate::taxonomy::{Agent, Category, Frame};
 
 /// Words that point at a pressure; the key stands in [`PRESSURES`].
@@ -107,8 +107,8 @@ impl<'a> Reader<'a> {
 
     /// Scores a document and reads off what a card can use.
     #[must_use]
-    pub fn read(&self, document: &Document<'_>, scorer: &mut Scorer) -> (Verdict, Source) {
-        let verdict = scorer.score(document);
+    pub fn read(&self, document: &Document<'_>, judge: &mut Judge) -> (Verdict, Source) {
+        let verdict = judge.judge(document);
         let text: &str = &document.text;
         let lower = text.to_lowercase();
         let source = Source {
