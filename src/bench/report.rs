@@ -69,6 +69,8 @@ pub struct Corpus {
     pub records: u64,
     pub admitted: u64,
     pub admitted_bytes: u64,
+    #[serde(default)]
+    pub scored: u64,
     pub flagged: u64,
     pub changed: u64,
 }
@@ -81,6 +83,7 @@ impl Corpus {
         self.records = self.records.max(seen.records);
         self.admitted = self.admitted.max(seen.admitted);
         self.admitted_bytes = self.admitted_bytes.max(seen.admitted_bytes);
+        self.scored = self.scored.max(seen.scored);
         self.flagged = self.flagged.max(seen.flagged);
         self.changed = self.changed.max(seen.changed);
     }

@@ -15,6 +15,7 @@ use crate::counterexample::verify::{Limits as VerifyLimits, Runs};
 use crate::counterexample::{Constitution, Inventory};
 use crate::document::Document;
 use crate::score::{Judge, Model};
+use crate::shard::FieldPaths;
 use anyhow::{Context, Result, bail};
 
 #[derive(clap::Args)]
@@ -207,7 +208,7 @@ fn flagged(inputs: &[String], args: &Args, inventory: &Inventory) -> Result<Vec<
             found.push(Flagged { source, runs: Runs::of(&document.text) });
         }
     };
-    let unread = documents::each("generate", inputs, |document| {
+    let unread = documents::each("generate", inputs, &FieldPaths::default(), |document, _| {
         take(document);
         Ok(ControlFlow::Continue(()))
     })?;

@@ -4,6 +4,7 @@ mod audit;
 mod bench;
 mod compare;
 mod documents;
+mod dry_run;
 mod eval;
 mod explain;
 mod filters;
