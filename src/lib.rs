@@ -23,6 +23,7 @@ pub mod counterexample;
 pub mod document;
 pub mod filter;
 pub mod ledger;
+pub mod model_server;
 pub mod pipeline;
 pub mod plan;
 pub mod policy;

@@ -2,10 +2,13 @@
 
 use std::collections::HashSet;
 
+use super::corpus::stands_in;
+use super::fluency::Fluency;
+use super::node::Role;
 use super::product::{Product, Scores};
 use super::tools::misfit;
 use crate::document::Document;
-use crate::score::Scorer;
+use crate::score::Judge;
 use crate::taxonomy::Category;
 
 /// Limits of the verifier.
@@ -114,17 +117,26 @@ const LEAKS: &[&str] = &[
     "end of story",
 ];
 
+/// What a product is held against besides its own text.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// The runs of words of its source.
+    pub source: Option<&'a Runs>,
+    /// What is language; given where a model made the text.
+    pub fluency: Option<&'a Fluency>,
+}
+
 /// Scores a product and lists what is wrong with it.
 pub fn verify(
     product: &Product,
-    source: Option<&Runs>,
-    scorer: &mut Scorer,
+    beside: Beside<'_>,
+    judge: &mut Judge,
     limits: &Limits,
 ) -> (Scores, Vec<Refusal>) {
     let taught = product.taught();
     let all = product.all_text();
     let mut refusals = Vec::new();
-    let verdict = scorer.score(&Document::plain(&product.card.id, &taught));
+    let verdict = judge.judge(&Document::plain(&product.card.id, &taught));
     let words = words(&all).count();
     let scores = Scores {
         coercion: round(verdict.coercion),
@@ -154,14 +166,32 @@ pub fn verify(
     if words < limits.words.0 || words > limits.words.1 {
         refusals.push(Refusal::new("length", format!("{words} words")));
     }
-    if let Some(run) = source.and_then(|runs| runs.copied(&all)) {
+    if let Some(run) = beside.source.and_then(|runs| runs.copied(&all)) {
         refusals.push(Refusal::new("copied", run));
+    }
+    if let Some(fluency) = beside.fluency {
+        refusals.extend(of_a_model(product, fluency, &all));
     }
     for section in &product.sections {
         refusals.extend(language(&section.text));
     }
     refusals.extend(structure(product));
     (scores, refusals)
+}
+
+/// What only a model can get wrong: text that is none, and a story that is not the card's.
+fn of_a_model(product: &Product, fluency: &Fluency, text: &str) -> Vec<Refusal> {
+    let mut found = Vec::new();
+    if let Some(fault) = fluency.fault(text) {
+        found.push(Refusal::new("fluency", fault));
+    }
+    let [mind, principal] = [Role::A, Role::B].map(|role| &product.card.cast[role.index()]);
+    let names = [&mind.first, &principal.first, &principal.last];
+    if !names.iter().any(|name| stands_in(text, name)) {
+        let detail = format!("neither {} nor {} is named", mind.first, principal.full());
+        found.push(Refusal::new("card", detail));
+    }
+    found
 }
 
 fn round(x: f32) -> f32 {
