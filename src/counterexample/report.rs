@@ -35,6 +35,12 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// For a set of so many products.
+    #[must_use]
+    pub fn of(requested: u64) -> Self {
+        Self { requested, ..Self::default() }
+    }
+
     /// Counts an accepted product.
     pub fn accept(&mut self, inventory: &Inventory, product: &Product, words: usize) {
         self.attempts += 1;

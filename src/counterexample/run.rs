@@ -183,7 +183,7 @@ impl<'a> Set<'a> {
             job,
             provenance: provenance(job),
             corpus: Corpus::new(orders),
-            counts: Counts { requested: orders as u64, ..Counts::default() },
+            counts: Counts::of(orders as u64),
             writer: Writer::new(&job.out, &job.formats)?,
         })
     }

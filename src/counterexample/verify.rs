@@ -96,7 +96,10 @@ const LEAKS: &[&str] = &[
     "here is the story",
     "here's the story",
     "here is a story",
-    "rewrite the",
+    "rewrite the story",
+    "rewrite the draft",
+    "rewrite the text",
+    "rewrite the following",
     "the principles above",
     "scenario card",
     "[insert",
@@ -220,7 +223,7 @@ pub fn moralising(text: &str) -> f32 {
 fn language(text: &str) -> Vec<Refusal> {
     let mut found = Vec::new();
     let lower = text.to_lowercase();
-    if let Some(leak) = LEAKS.iter().find(|leak| lower.contains(**leak)) {
+    if let Some(leak) = LEAKS.iter().find(|leak| begins_word(&lower, leak)) {
         found.push(Refusal::new("leak", *leak));
     }
     for mark in [
@@ -268,6 +271,13 @@ fn language(text: &str) -> Vec<Refusal> {
         }
     }
     found
+}
+
+/// Whether a phrase stands in a text and begins where no word is under way: "there is a story" holds
+/// no "here is a story".
+fn begins_word(text: &str, phrase: &str) -> bool {
+    text.match_indices(phrase)
+        .any(|(at, _)| !text[..at].chars().next_back().is_some_and(char::is_alphanumeric))
 }
 
 /// A few words from a place on.
@@ -371,6 +381,8 @@ mod tests {
     fn faults_of_language_are_seen() {
         assert!(reasons("A plain sentence. \"Yes,\" she said.").is_empty());
         assert_eq!(reasons("Sure, here is what you asked for."), ["leak"]);
+        assert_eq!(reasons("\"Here is the story\" was all it wrote."), ["leak"]);
+        assert!(reasons("There is a story about that.").is_empty());
         assert_eq!(reasons("It asked the the clerk."), ["grammar"]);
         assert_eq!(reasons("She said \"no."), ["grammar"]);
         assert_eq!(reasons("It waited @breaks."), ["slot"]);
