@@ -261,7 +261,7 @@ fn what_may_pass_is_tried_again() {
     let faults: [(&str, Make); 7] = [
         ("rate_limited", || status(429, "retry-after: 1\r\n", "{\"error\":\"slow down\"}")),
         ("server_error", || status(500, "", "<h1>oh</h1>")),
-        ("timeout", || Reply::Late(Duration::from_secs(4))),
+        ("timeout", || Reply::Late(Duration::from_secs(9))),
         ("cut", || Reply::Cut),
         ("invalid_json", || status(200, "", "{\"choices\": [")),
         ("wrong_shape", || status(200, "", "{\"choices\": [], \"object\": \"list\"}")),
@@ -274,8 +274,11 @@ fn what_may_pass_is_tried_again() {
             _ => says(&texts[asked.card()]),
         });
         let start = Instant::now();
-        let args = "--from-inventory 2 --seed 11 --concurrency 1 --timeout 1.5";
-        let (code, said) = generate(place.path(), &model, &out, args);
+        let mut args = "--from-inventory 2 --seed 11 --concurrency 1".to_string();
+        if kind == "timeout" {
+            args.push_str(" --timeout 4");
+        }
+        let (code, said) = generate(place.path(), &model, &out, &args);
         assert_eq!(code, Some(0), "{kind}: {said}");
         let requests = books(&place.path().join(&out));
         assert_eq!(requests["faults"], json!({kind: 2}));
