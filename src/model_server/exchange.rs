@@ -146,13 +146,16 @@ impl Exchange {
             E::BodyExceedsLimit(_) | E::LargeResponseHeader(..) => Kind::TooLarge,
             E::HostNotFound | E::ConnectionFailed | E::ConnectProxyFailed(_) => Kind::Unreachable,
             E::Io(io) => match io.kind() {
-                Io::ConnectionRefused | Io::AddrNotAvailable => Kind::Unreachable,
-                Io::HostUnreachable | Io::NetworkUnreachable => Kind::Unreachable,
                 Io::TimedOut => Kind::Timeout,
-                _ => Kind::Cut,
+                // A certificate that does not hold.
+                Io::InvalidData => Kind::Denied,
+                Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe => Kind::Cut,
+                Io::UnexpectedEof => Kind::Cut,
+                // Names that cannot be looked up come without a kind of their own.
+                _ => Kind::Unreachable,
             },
             E::Protocol(_) | E::BodyStalled => Kind::Cut,
-            // An address that cannot be, a certificate that does not hold, a proxy that is none.
+            // An address that cannot be, a proxy that is none.
             _ => Kind::Denied,
         };
         self.fault(kind, &error.to_string(), None)
