@@ -257,7 +257,7 @@ fn alphanumeric(block: &[u8]) -> u64 {
     let eight = |bytes: u64| {
         // Seven bits of each byte, so that no sum runs over into its neighbour.
         let low = bytes & !TOPS;
-        let lower = low | ONES * 0x20;
+        let lower = low | (ONES * 0x20);
         let between = |x: u64, first: u8, last: u8| {
             (x + ONES * u64::from(0x80 - first)) & !(x + ONES * u64::from(0x7F - last))
         };
