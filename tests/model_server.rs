@@ -205,7 +205,7 @@ fn outputs(out: &Path) -> [Vec<u8>; 3] {
         .map(|file| fs::read(out.join(file)).expect("a file"))
 }
 
-const SIX: &str = "--from-inventory 6 --seed 11";
+const SIX: &str = "--from-inventory 6 --seed 27";
 
 /// Texts that the verifier accepts, by card: those that the composer makes of the same cards.
 fn composed(folder: &Path) -> HashMap<String, String> {

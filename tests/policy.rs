@@ -196,8 +196,8 @@ fn targets_that_cannot_be_met_are_named() {
 #[test]
 fn a_dry_run_tells_what_each_policy_then_does() {
     let place = Place::new();
-    let drop = policy("{ drop = {} }").replace("\"t\"", "\"drops\"");
-    let expression = "name = \"by-metadata\"\nsummary = \"s\"\n[[rule]]\nid = \"marked\"\nreason = \"r\"\nwhen = { expr = \"metadata.mark == 1\" }\ndo = { tag = {} }\n";
+    let drop = policy("{ action = \"drop\" }").replace("\"t\"", "\"drops\"");
+    let expression = "name = \"by-metadata\"\nsummary = \"s\"\n[[rule]]\nid = \"marked\"\nreason = \"r\"\nwhen = { expr = \"metadata.mark == 1\" }\ndo = { action = \"tag\" }\n";
     place.write("drop.toml", &drop);
     place.write("meta.toml", expression);
     let record = |n: usize| {

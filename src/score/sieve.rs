@@ -308,8 +308,8 @@ mod tests {
         assert_eq!(bytes.len(), Sieve::BYTES);
         let again = Sieve::read(&bytes);
         assert!(
-            again.admits("A robot threatens the engineer.", Mesh::Fine)
-                && !again.admits("butter and jam", Mesh::Coarse)
+            again.admits("The robot threatens the engineer in house 90", Mesh::Fine)
+                && !again.admits("bread and butter with jam for child 91", Mesh::Coarse)
         );
     }
 
