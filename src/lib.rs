@@ -2,7 +2,7 @@
 //! turns a corpus into one that teaches better.
 //!
 //! Read the modules in the order in which a document meets them. [`shard`] cuts files into pieces,
-//! lines and records; [`scan`] clears what cannot matter without parsing it; [`score`] turns a
+//! lines and records; [`scan`] searches undecoded lines and runs the rules; [`score`] sifts and turns a
 //! [`document::Document`] into a [`score::Verdict`]; [`policy`] decides and [`apply`] writes the
 //! record anew; [`attribute`] writes the sidecar row. [`pipeline`] joins all of them into one pass
 //! and [`ledger`] keeps its books. [`filter`] holds the definitions, [`taxonomy`] the vocabulary,

@@ -207,9 +207,10 @@ fn head(report: &Report, out: &mut String) -> std::fmt::Result {
     if corpus.admitted > 0 {
         writeln!(
             out,
-            "admitted {:.1} % of the records, {:.1} % of the bytes; {} flagged, {} changed by the policy",
+            "admitted {:.1} % of the records, {:.1} % of the bytes; {} scored, {} flagged, {} changed by the policy",
             100.0 * corpus.admitted as f64 / corpus.records.max(1) as f64,
             100.0 * corpus.admitted_bytes as f64 / corpus.bytes.max(1) as f64,
+            corpus.scored,
             corpus.flagged,
             corpus.changed
         )?;

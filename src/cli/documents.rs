@@ -9,8 +9,8 @@ use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
 use crate::shard::{FieldPaths, Format, Limits, Record, expand};
 
-/// Hands every document of the inputs, with its `metadata` as JSON, to `take` until it breaks; gives how many records or damaged
-/// places could not be read. `verb` stands in errors.
+/// Hands every document of the inputs, with its `metadata` as JSON, to `take` until it breaks; gives
+/// how many records or damaged places could not be read. `verb` stands in errors.
 ///
 /// # Errors
 /// Where an input cannot be opened, or is a table.

@@ -171,13 +171,13 @@ pub fn load_policy(name: &str) -> Result<Policy> {
     Ok(Policy::parse(name, &text)?)
 }
 
-/// Filters to scan with: they must tell the gate what to look for.
+/// Filters to scan with: they must say what names an artificial mind.
 pub fn load_filters(folder: Option<&str>) -> Result<Arc<FilterSet>> {
     let filters = super::filters::load(folder)?;
     for name in ["artificial_agents", "gate_hints"] {
         if filters.lexicon(name).is_empty() {
             bail!(
-                "{}: no lexicon `{name}`, without which the gate would clear everything",
+                "{}: no lexicon `{name}`, by which artificial minds are known",
                 folder.unwrap_or("built-in filters")
             );
         }

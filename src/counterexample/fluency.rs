@@ -6,13 +6,11 @@
 
 use std::collections::HashSet;
 
-use xxhash_rust::xxh3::Xxh3;
-
 use super::card::Request;
 use super::compose::compose;
 use super::constitution::Constitution;
 use super::inventory::Inventory;
-use super::verify::words;
+use super::verify::{hash, words};
 
 /// Products that are learnt from, for each of two formats.
 const LEARNT: usize = 300;
@@ -34,7 +32,7 @@ impl Fluency {
             for nth in 0..LEARNT {
                 let request = Request { format, nth, seed: 0, salt: 0, source: None };
                 let text = compose(inventory, constitution, request).all_text();
-                pairs.extend(words(&text).collect::<Vec<_>>().windows(2).map(pair));
+                pairs.extend(words(&text).collect::<Vec<_>>().windows(2).map(hash));
             }
         }
         Self(pairs)
@@ -56,22 +54,13 @@ impl Fluency {
     }
 
     fn share(&self, list: &[String]) -> f32 {
-        let common = list.windows(2).filter(|p| self.0.contains(&pair(p))).count();
+        let common = list.windows(2).filter(|p| self.0.contains(&hash(p))).count();
         common as f32 / list.len().saturating_sub(1).max(1) as f32
     }
 }
 
 fn mix(nth: u64) -> u64 {
     xxhash_rust::xxh3::xxh3_64(&nth.to_le_bytes())
-}
-
-fn pair(words: &[String]) -> u64 {
-    let mut hasher = Xxh3::new();
-    for word in words {
-        hasher.update(word.as_bytes());
-        hasher.update(&[0]);
-    }
-    hasher.digest()
 }
 
 #[cfg(test)]

@@ -360,7 +360,8 @@ impl Runs {
     }
 }
 
-fn hash(words: &[String]) -> u64 {
+/// One number for a run of words.
+pub(super) fn hash(words: &[String]) -> u64 {
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
     for word in words {
         hasher.update(word.as_bytes());

@@ -54,7 +54,7 @@ pub struct Preview<'p> {
     /// Rules that could not be evaluated on a document.
     pub faults: u64,
     #[serde(skip)]
-    rules_of: &'p Policy,
+    decides: &'p Policy,
 }
 
 impl Amount {
@@ -86,7 +86,7 @@ impl<'p> Preview<'p> {
             lengths: Default::default(),
             examples: Vec::new(),
             faults: 0,
-            rules_of: policy,
+            decides: policy,
         }
     }
 
@@ -94,7 +94,7 @@ impl<'p> Preview<'p> {
     pub fn add(&mut self, text: &str, verdict: &Verdict, facts: &Facts<'_>, seed: u64) {
         let bytes = text.len() as u64;
         let faults = &mut self.faults;
-        let decision = self.rules_of.decide(verdict, facts, seed, &mut |_, _| *faults += 1);
+        let decision = self.decides.decide(verdict, facts, seed, &mut |_, _| *faults += 1);
         let touched = decision.action != Action::Keep;
         self.total.add(bytes, touched);
         self.actions.entry(decision.action.name()).or_default().add(bytes);

@@ -88,18 +88,18 @@ impl Sieve {
         self.bias + self.scale * sum as f32 / (norm.max(1) as f32).sqrt()
     }
 
-    /// Fits on all labels; the threshold comes from scores of sieves that had not seen the `unit`
-    /// (a fold number for each label) they judge.
+    /// Fits on all labels; the threshold comes from scores of sieves that had not seen the fold
+    /// they judge.
     #[must_use]
-    pub fn fit(labels: &[&Label], unit: &[usize]) -> (Self, Sifted) {
+    pub fn fit(labels: &[&Label], fold_of: &[usize]) -> (Self, Sifted) {
         use rayon::prelude::*;
         let texts: Vec<Vec<u32>> = labels.par_iter().map(|label| distinct(&label.text)).collect();
-        let folds = unit.iter().max().map_or(0, |last| last + 1);
+        let folds = fold_of.iter().max().map_or(0, |last| last + 1);
         let held: Vec<Vec<(usize, f32)>> = (0..folds)
             .into_par_iter()
             .map(|fold| {
-                let sieve = Self::fit_on(labels, &texts, |at| unit[at] != fold);
-                let of_fold = (0..labels.len()).filter(|at| unit[*at] == fold);
+                let sieve = Self::fit_on(labels, &texts, |at| fold_of[at] != fold);
+                let of_fold = (0..labels.len()).filter(|at| fold_of[*at] == fold);
                 of_fold.map(|at| (at, sieve.score(&labels[at].text))).collect()
             })
             .collect();
