@@ -331,6 +331,7 @@ fn config(
         refill: None,
         filters: filters.clone(),
         model: model.clone(),
+        aides: parable::score::Aides::default(),
         threads: 1,
         resume: false,
         force: false,

@@ -9,11 +9,12 @@ use crate::ledger::Ledger;
 use crate::pipeline::{self, Pool, Quiet, RunConfig};
 use crate::policy::Policy;
 use crate::scan::{Gate, GateLevel};
-use crate::score::{Judge, Model};
+use crate::score::{Aides, Judge, Model};
 use crate::shard::{FieldPaths, Limits, expand};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
+use super::aides::AideArgs;
 use super::dry_run;
 use super::progress::Progress;
 
@@ -63,6 +64,8 @@ pub struct Common {
     /// A model written by `parable fit` in place of the built-in one
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    #[command(flatten)]
+    aides: AideArgs,
     /// Dotted path of the text
     #[arg(long, default_value = "text")]
     text_field: String,
@@ -135,6 +138,13 @@ impl GateArg {
 }
 
 impl Common {
+    /// The model, and what is asked beside it.
+    fn model(&self) -> Result<(Arc<Model>, Aides)> {
+        let model = load_model(self.model.as_deref())?;
+        let aides = self.aides.load(&model, self.model.as_deref())?;
+        Ok((model, aides))
+    }
+
     fn fields(&self) -> FieldPaths {
         FieldPaths {
             text: self.text_field.clone(),
@@ -213,6 +223,7 @@ fn pass(args: &Common, policy: &str, run: Option<&RunArgs>) -> Result<ExitCode> 
         }
         _ => None,
     };
+    let (model, aides) = args.model()?;
     let config = RunConfig {
         refill,
         inputs: args.inputs.clone(),
@@ -220,7 +231,8 @@ fn pass(args: &Common, policy: &str, run: Option<&RunArgs>) -> Result<ExitCode> 
         scan_only: run.is_none(),
         policy: Arc::new(policy),
         filters: load_filters(args.filters.as_deref())?,
-        model: load_model(args.model.as_deref())?,
+        model,
+        aides,
         threads: args.threads,
         resume: args.resume,
         force: args.force,
@@ -267,7 +279,8 @@ fn preview(args: &Common, policies: &[String]) -> Result<ExitCode> {
     let policies: Vec<Policy> = policies.iter().map(|p| load_policy(p)).collect::<Result<_>>()?;
     let (filters, level) = (load_filters(args.filters.as_deref())?, args.gate.level());
     let gate = Gate::new(&filters, level);
-    let mut judge = Judge::new(load_model(args.model.as_deref())?, filters);
+    let (model, aides) = args.model()?;
+    let mut judge = Judge::new(model, filters).with(aides);
     let plan = dry_run::Plan {
         inputs: &args.inputs,
         fields: &args.fields(),

@@ -16,6 +16,9 @@ pub fn fingerprint(config: &RunConfig, inputs: &[Input]) -> Settings {
     set("parable version", env!("CARGO_PKG_VERSION").into());
     set("filters", config.filters.version().into());
     set("model", config.model.version().into());
+    for (name, version) in config.aides.versions() {
+        set(name, version);
+    }
     set("policy", config.policy.hash().into());
     set("refill pool", config.refill.as_ref().map_or("none", |pool| pool.hash()).into());
     set("seed", config.seed.to_string());
@@ -39,10 +42,13 @@ pub fn fingerprint(config: &RunConfig, inputs: &[Input]) -> Settings {
 /// Names of the settings that differ, in words.
 #[must_use]
 pub fn differences(before: &Settings, now: &Settings) -> String {
+    let gone = before.keys().filter(|name| !now.contains_key(*name));
     let differing: Vec<&str> = now
         .iter()
         .filter(|(name, value)| before.get(*name) != Some(value))
-        .map(|(name, _)| name.as_str())
+        .map(|(name, _)| name)
+        .chain(gone)
+        .map(String::as_str)
         .collect();
     differing.join(", ")
 }

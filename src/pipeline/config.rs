@@ -8,7 +8,7 @@ use crate::filter::FilterSet;
 use crate::ledger::Counts;
 use crate::policy::Policy;
 use crate::scan::GateLevel;
-use crate::score::Model;
+use crate::score::{Aides, Model};
 use crate::shard::{FieldPaths, InputError, Limits};
 
 /// Settings of one run.
@@ -22,6 +22,8 @@ pub struct RunConfig {
     pub refill: Option<Arc<Pool>>,
     pub filters: Arc<FilterSet>,
     pub model: Arc<Model>,
+    /// What is asked besides model and rules.
+    pub aides: Aides,
     /// Worker threads; 0 = one for each core.
     pub threads: usize,
     /// Go on with an earlier run in `out`.
