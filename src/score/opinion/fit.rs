@@ -46,8 +46,7 @@ pub struct FittedOpinion {
     pub read: usize,
 }
 
-/// Reads the windows of one document: the mean of their vectors, then the greatest value in each
-/// place. None where there is nothing to read.
+/// Reads the windows of one document: the mean of their vectors. None where there is nothing to read.
 #[must_use]
 pub fn read(encoder: &Encoder, text: &str, windows: &[Span]) -> Option<Vec<f32>> {
     let width = encoder.width();
