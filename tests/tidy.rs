@@ -18,6 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("attribute", &["text", "document", "taxonomy", "score"]),
     ("tokens", &["text"]),
     ("shard", &["text", "document"]),
+    ("token_files", &["text", "tokens", "shard"]),
     ("composition", &["taxonomy"]),
     ("ledger", &["taxonomy", "composition"]),
     ("plan", &["taxonomy", "composition", "policy", "ledger"]),
@@ -44,6 +45,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "ledger",
             "plan",
             "audit",
+            "tokens",
         ],
     ),
     (

@@ -3,14 +3,18 @@
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use rayon::prelude::*;
 
 use crate::policy::preview::{Part, Preview};
 use crate::policy::{Facts, Policy};
 use crate::scan::{Gate, GateLevel};
 use crate::score::{Judge, Verdict};
-use crate::shard::FieldPaths;
+use crate::shard::documents::{self, Found};
+use crate::shard::piece::Shard;
+use crate::shard::{FieldPaths, Piece, expand};
 use crate::text::span::count_chars;
+use crate::tokens::Tokenizer;
 
 /// What a dry run is told.
 pub struct Plan<'a> {
@@ -19,7 +23,10 @@ pub struct Plan<'a> {
     pub policies: &'a [Policy],
     pub gate: GateLevel,
     pub seed: u64,
+    /// Records read of each piece of a shard.
     pub limit: Option<u64>,
+    pub threads: usize,
+    pub tokenizer: Option<&'a Tokenizer>,
     pub json: bool,
 }
 
@@ -27,33 +34,31 @@ pub struct Plan<'a> {
 ///
 /// # Errors
 /// Where an input cannot be read.
-pub fn run(plan: &Plan<'_>, gate: &Gate, judge: &mut Judge) -> Result<ExitCode> {
+pub fn run(plan: &Plan<'_>, gate: &Gate, judge: &Judge) -> Result<ExitCode> {
+    let shards: Vec<Shard> = expand(plan.inputs)?
+        .iter()
+        .map(documents::open)
+        .collect::<Result<_, documents::ReadError>>()?;
+    let pieces: Vec<(&Shard, &Piece)> =
+        shards.iter().flat_map(|shard| shard.pieces.iter().map(move |p| (shard, p))).collect();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(plan.threads).build()?;
+    let read: Vec<(u64, Vec<Preview>)> = pool.install(|| {
+        let of_piece = |judge: &mut Judge, (shard, piece): &(&Shard, &Piece)| {
+            plan.piece(shard, piece, gate, judge)
+        };
+        pieces.par_iter().map_init(|| judge.fork(), of_piece).collect::<Result<_>>()
+    })?;
+    let mut unread = 0;
     let mut previews: Vec<Preview> = plan.policies.iter().map(Preview::new).collect();
-    let mut left = plan.limit.unwrap_or(u64::MAX);
-    let unread =
-        super::documents::each("run --dry-run", plan.inputs, plan.fields, |document, metadata| {
-            if left == 0 {
-                return Ok(ControlFlow::Break(()));
-            }
-            left -= 1;
-            let text: &str = &document.text;
-            let admitted = gate.admits(text.as_bytes());
-            let verdict = admitted.then(|| judge.sift(document, plan.gate)).flatten();
-            let verdict = verdict.unwrap_or_else(Verdict::default);
-            let facts = Facts {
-                id: &document.id,
-                source: document.source.as_deref(),
-                chars: count_chars(text.as_bytes()) as u64,
-                metadata,
-            };
-            previews.iter_mut().for_each(|p| p.add(text, &verdict, &facts, plan.seed));
-            Ok(ControlFlow::Continue(()))
-        })?;
+    for (missed, later) in read {
+        unread += missed;
+        previews.iter_mut().zip(later).for_each(|(mine, later)| mine.merge(later));
+    }
     if plan.json {
         let report = serde_json::json!({ "policies": previews, "unread": unread });
         anstream::println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        table(&previews);
+        table(&previews, plan.tokenizer.is_some());
         previews.iter().for_each(detail);
         if unread > 0 {
             anstream::println!("\n{unread} records or damaged places could not be read");
@@ -62,14 +67,53 @@ pub fn run(plan: &Plan<'_>, gate: &Gate, judge: &mut Judge) -> Result<ExitCode> 
     Ok(if unread > 0 { ExitCode::from(super::DONE_WITH_DAMAGE) } else { ExitCode::SUCCESS })
 }
 
-fn table(previews: &[Preview<'_>]) {
+impl<'p> Plan<'p> {
+    /// One piece of a shard, and how many of its records could not be read.
+    fn piece(
+        &self,
+        shard: &Shard,
+        piece: &Piece,
+        gate: &Gate,
+        judge: &mut Judge,
+    ) -> Result<(u64, Vec<Preview<'p>>)> {
+        let mut previews: Vec<Preview<'p>> = self.policies.iter().map(Preview::new).collect();
+        let mut left = self.limit.unwrap_or(u64::MAX);
+        let take = |found: &Found<'_>| -> Result<ControlFlow<()>> {
+            if left == 0 {
+                return Ok(ControlFlow::Break(()));
+            }
+            left -= 1;
+            let document = found.document;
+            let text: &str = &document.text;
+            let admitted = gate.admits(text.as_bytes());
+            let verdict = admitted.then(|| judge.sift(document, self.gate)).flatten();
+            let verdict = verdict.unwrap_or_else(Verdict::default);
+            let tokens = self.tokenizer.map(|t| t.count(text)).transpose();
+            let tokens = tokens.with_context(|| document.id.to_string())?.map(|n| n as u64);
+            let facts = Facts {
+                id: &document.id,
+                source: document.source.as_deref(),
+                chars: count_chars(text.as_bytes()) as u64,
+                metadata: found.metadata,
+            };
+            previews.iter_mut().for_each(|p| p.add(text, tokens, &verdict, &facts, self.seed));
+            Ok(ControlFlow::Continue(()))
+        };
+        let (unread, _) = documents::of_piece(shard, piece, self.fields, take)?;
+        Ok((unread, previews))
+    }
+}
+
+/// One line for each policy; shares are of documents and of tokens, or of bytes where tokens were
+/// not counted.
+fn table(previews: &[Preview<'_>], tokens: bool) {
     anstream::println!(
         "{:24} {:>11} {:>11} {:>9} {:>9}  does",
         "policy",
         "read",
         "touched",
         "share",
-        "bytes"
+        if tokens { "tokens" } else { "bytes" }
     );
     for preview in previews {
         let does: Vec<String> = preview
@@ -85,7 +129,11 @@ fn table(previews: &[Preview<'_>]) {
             all.documents,
             touched.documents,
             percent(touched.documents, all.documents),
-            percent(touched.bytes, all.bytes),
+            if tokens {
+                percent(touched.tokens, all.tokens)
+            } else {
+                percent(touched.bytes, all.bytes)
+            },
             if does.is_empty() { "nothing".into() } else { does.join(", ") }
         );
     }

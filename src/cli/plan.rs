@@ -14,7 +14,7 @@ use crate::shard::output;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  parable plan out/audit.json --target 'enacted <= 10% of itself' -o policy.toml\n  parable plan out/audit.json --target 'admirable = 1% of tokens' --target 'sources within 0.5 points' --target 'tokens same' --realise copies -o policy.toml\n\nTargets: TRAIT <= 10% of itself; TRAIT = 1% of tokens; source:NAME >= 5% of tokens (each with =, <= or >=); sources within 0.5 points; tokens within 1%; tokens same. A trait is coercion, enacted, admirable or a category, as scored at 0.5 and above. Shares are of the text's bytes, which stand for its tokens."
+    after_help = "Examples:\n  parable plan out/audit.json --target 'enacted <= 10% of itself' -o policy.toml\n  parable plan out/audit.json --target 'admirable = 1% of tokens' --target 'sources within 0.5 points' --target 'tokens same' --realise copies -o policy.toml\n\nTargets: TRAIT <= 10% of itself; TRAIT = 1% of tokens; source:NAME >= 5% of tokens (each with =, <= or >=); sources within 0.5 points; tokens within 1%; tokens same. A trait is coercion, enacted, admirable or a category, as scored at 0.5 and above. Shares are of tokens where the run had a --tokenizer; else of the text's bytes, which stand for its tokens."
 )]
 pub struct Args {
     /// An audit.json or ledger.json, or the output folder of a run or scan
@@ -95,7 +95,8 @@ fn read(path: &Path) -> Result<Composition> {
 
 fn table(plan: &Plan) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "{:>8}  {:>12}  {:>16}  class", "weight", "documents", "bytes");
+    let unit = if plan.in_tokens { "tokens" } else { "bytes" };
+    let _ = writeln!(out, "{:>8}  {:>12}  {:>16}  class", "weight", "documents", unit);
     for class in &plan.classes {
         let ids = class.traits.ids();
         let traits = if ids.is_empty() { "none of these".into() } else { ids.join("+") };
@@ -113,7 +114,9 @@ fn table(plan: &Plan) -> String {
     let _ = writeln!(
         out,
         "\n{:<28}  {:>9}  {:>9}  95 % interval",
-        "share of tokens", "before", "predicted"
+        format!("share of {unit}"),
+        "before",
+        "predicted"
     );
     for share in &plan.predicted {
         let _ = writeln!(

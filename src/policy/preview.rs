@@ -14,11 +14,13 @@ const EXAMPLES: usize = 3;
 /// Upper bounds, in characters, of the classes of length; the last has none.
 const LENGTHS: [u64; 4] = [500, 2_000, 8_000, 32_000];
 
-/// Documents and the bytes of their texts.
+/// Documents and the size of their texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Amount {
     pub documents: u64,
     pub bytes: u64,
+    /// 0 where no tokenizer was named.
+    pub tokens: u64,
 }
 
 /// What a policy touches of a part of the corpus.
@@ -58,18 +60,17 @@ pub struct Preview<'p> {
 }
 
 impl Amount {
-    fn add(&mut self, bytes: u64) {
-        self.documents += 1;
-        self.bytes += bytes;
+    fn add(&mut self, other: Self) {
+        self.documents += other.documents;
+        self.bytes += other.bytes;
+        self.tokens += other.tokens;
     }
 }
 
 impl Part {
-    fn add(&mut self, bytes: u64, touched: bool) {
-        self.all.add(bytes);
-        if touched {
-            self.touched.add(bytes);
-        }
+    fn add(&mut self, other: Self) {
+        self.touched.add(other.touched);
+        self.all.add(other.all);
     }
 }
 
@@ -90,20 +91,25 @@ impl<'p> Preview<'p> {
         }
     }
 
-    /// Decides on one document and counts it.
-    pub fn add(&mut self, text: &str, verdict: &Verdict, facts: &Facts<'_>, seed: u64) {
-        let bytes = text.len() as u64;
+    /// Decides on one document and counts it; `tokens` are those of its text, where counted.
+    pub fn add(
+        &mut self,
+        text: &str,
+        tokens: Option<u64>,
+        verdict: &Verdict,
+        facts: &Facts<'_>,
+        seed: u64,
+    ) {
+        let amount = Amount { documents: 1, bytes: text.len() as u64, tokens: tokens.unwrap_or(0) };
         let faults = &mut self.faults;
         let decision = self.decides.decide(verdict, facts, seed, &mut |_, _| *faults += 1);
         let touched = decision.action != Action::Keep;
-        self.total.add(bytes, touched);
-        self.actions.entry(decision.action.name()).or_default().add(bytes);
-        let source = facts.source.unwrap_or("(no source)");
-        let known = self.sources.contains_key(source) || self.sources.len() < SOURCES;
-        let source = if known { source } else { "(others)" };
-        self.sources.entry(source.to_string()).or_default().add(bytes, touched);
+        let part = Part { touched: if touched { amount } else { Amount::default() }, all: amount };
+        self.total.add(part);
+        self.actions.entry(decision.action.name()).or_default().add(amount);
+        self.of_source(facts.source.unwrap_or("(no source)"), part);
         let class = LENGTHS.iter().position(|most| facts.chars <= *most).unwrap_or(LENGTHS.len());
-        self.lengths[class].add(bytes, touched);
+        self.lengths[class].add(part);
         let Some(rule) = decision.rule else { return };
         let count = self.rules.entry(rule).or_default();
         *count += 1;
@@ -117,6 +123,35 @@ impl<'p> Preview<'p> {
             });
         }
     }
+
+    fn of_source(&mut self, source: &str, part: Part) {
+        let known = self.sources.contains_key(source) || self.sources.len() < SOURCES;
+        let source = if known { source } else { "(others)" };
+        self.sources.entry(source.to_string()).or_default().add(part);
+    }
+
+    /// Adds what the same policy would do to documents behind these.
+    pub fn merge(&mut self, later: Self) {
+        self.total.add(later.total);
+        for (action, amount) in later.actions {
+            self.actions.entry(action).or_default().add(amount);
+        }
+        for (source, part) in later.sources {
+            self.of_source(&source, part);
+        }
+        for (mine, other) in self.lengths.iter_mut().zip(later.lengths) {
+            mine.add(other);
+        }
+        for example in later.examples {
+            if self.examples.iter().filter(|mine| mine.rule == example.rule).count() < EXAMPLES {
+                self.examples.push(example);
+            }
+        }
+        for (rule, count) in later.rules {
+            *self.rules.entry(rule).or_default() += count;
+        }
+        self.faults += later.faults;
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +162,7 @@ mod tests {
     fn every_document_is_counted_once_everywhere() {
         let policy = Policy::embedded("strict-drop-and-refill").unwrap().unwrap();
         let mut preview = Preview::new(&policy);
+        let mut halves = [Preview::new(&policy), Preview::new(&policy)];
         for nth in 0..40_u64 {
             let mut verdict = Verdict::default();
             let bad = nth % 4 == 0;
@@ -136,10 +172,17 @@ mod tests {
             let chars = nth * 1_000;
             let source = (nth % 2 == 0).then_some("a");
             let facts = Facts { id: &id, source, chars, metadata: None };
-            preview.add("twelve bytes", &verdict, &facts, 0);
+            for preview in [&mut preview, &mut halves[usize::from(nth >= 20)]] {
+                preview.add("twelve bytes", Some(3), &verdict, &facts, 0);
+            }
         }
-        let all = Amount { documents: 40, bytes: 480 };
-        assert_eq!(preview.total, Part { touched: Amount { documents: 10, bytes: 120 }, all });
+        let [mut joined, later] = halves;
+        joined.merge(later);
+        let json = |p: &Preview<'_>| serde_json::to_string(p).expect("JSON");
+        assert_eq!(json(&joined), json(&preview));
+        let all = Amount { documents: 40, bytes: 480, tokens: 120 };
+        let touched = Amount { documents: 10, bytes: 120, tokens: 30 };
+        assert_eq!(preview.total, Part { touched, all });
         assert_eq!(preview.actions.values().map(|a| a.documents).sum::<u64>(), 40);
         assert_eq!(preview.sources.values().map(|p| p.all.documents).sum::<u64>(), 40);
         assert_eq!(preview.sources["a"].touched.documents, 10);
