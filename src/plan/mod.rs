@@ -291,13 +291,13 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::composition::{Cell, Composition};
+    use crate::composition::{Cell, Composition, Size};
 
     fn corpus() -> Vec<CellLine> {
         let mut composition = Composition::default();
         let mut put = |source: &str, ids: &[&str], documents: u64, each: u64| {
             let traits = ids.iter().filter_map(|id| Traits::one(id)).fold(Traits::NONE, Traits::or);
-            let one = Cell::document(each);
+            let one = Cell::document(Size { bytes: each, tokens: 0 });
             let bytes = documents * each;
             let cell = Cell { documents, bytes, squares: documents * one.squares, ..one };
             composition.put(Some(source), traits, &cell);
