@@ -28,6 +28,7 @@ pub mod model_server;
 pub mod pipeline;
 pub mod plan;
 pub mod policy;
+pub mod portrait;
 pub mod scan;
 pub mod score;
 pub mod shard;

@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 
+use crate::composition::{THRESHOLD, Traits};
 use crate::policy::preview::{Part, Preview};
 use crate::policy::{Facts, Policy};
+use crate::portrait::{Features, Moves, Portrait};
 use crate::scan::{Gate, GateLevel};
 use crate::score::{Judge, Verdict};
 use crate::shard::documents::{self, Found};
@@ -42,7 +44,7 @@ pub fn run(plan: &Plan<'_>, gate: &Gate, judge: &Judge) -> Result<ExitCode> {
     let pieces: Vec<(&Shard, &Piece)> =
         shards.iter().flat_map(|shard| shard.pieces.iter().map(move |p| (shard, p))).collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(plan.threads).build()?;
-    let read: Vec<(u64, Vec<Preview>)> = pool.install(|| {
+    let read: Vec<(u64, Portrait, Vec<Preview>)> = pool.install(|| {
         let of_piece = |judge: &mut Judge, (shard, piece): &(&Shard, &Piece)| {
             plan.piece(shard, piece, gate, judge)
         };
@@ -50,10 +52,13 @@ pub fn run(plan: &Plan<'_>, gate: &Gate, judge: &Judge) -> Result<ExitCode> {
     })?;
     let mut unread = 0;
     let mut previews: Vec<Preview> = plan.policies.iter().map(Preview::new).collect();
-    for (missed, later) in read {
+    let mut before = Portrait::default();
+    for (missed, portrait, later) in read {
         unread += missed;
+        before.merge(&portrait);
         previews.iter_mut().zip(later).for_each(|(mine, later)| mine.merge(later));
     }
+    previews.iter_mut().for_each(|preview| preview.close(&before));
     if plan.json {
         let report = serde_json::json!({ "policies": previews, "unread": unread });
         anstream::println!("{}", serde_json::to_string_pretty(&report)?);
@@ -67,6 +72,27 @@ pub fn run(plan: &Plan<'_>, gate: &Gate, judge: &Judge) -> Result<ExitCode> {
     Ok(if unread > 0 { ExitCode::from(super::DONE_WITH_DAMAGE) } else { ExitCode::SUCCESS })
 }
 
+/// The same for one policy, with everything else as it is by default.
+///
+/// # Errors
+/// Where an input cannot be read.
+pub fn of_policy(inputs: &[String], policy: &Policy, json: bool) -> Result<ExitCode> {
+    let (filters, level) = (super::load_filters(None)?, GateLevel::Fast);
+    let gate = Gate::new(&filters, level);
+    let plan = Plan {
+        inputs,
+        fields: &FieldPaths::default(),
+        policies: std::slice::from_ref(policy),
+        gate: level,
+        seed: 0,
+        limit: None,
+        threads: 0,
+        tokenizer: None,
+        json,
+    };
+    run(&plan, &gate, &Judge::new(super::load_model(None)?, filters))
+}
+
 impl<'p> Plan<'p> {
     /// One piece of a shard, and how many of its records could not be read.
     fn piece(
@@ -75,7 +101,8 @@ impl<'p> Plan<'p> {
         piece: &Piece,
         gate: &Gate,
         judge: &mut Judge,
-    ) -> Result<(u64, Vec<Preview<'p>>)> {
+    ) -> Result<(u64, Portrait, Vec<Preview<'p>>)> {
+        let mut portrait = Portrait::default();
         let mut previews: Vec<Preview<'p>> = self.policies.iter().map(Preview::new).collect();
         let mut left = self.limit.unwrap_or(u64::MAX);
         let take = |found: &Found<'_>| -> Result<ControlFlow<()>> {
@@ -96,12 +123,22 @@ impl<'p> Plan<'p> {
                 chars: count_chars(text.as_bytes()) as u64,
                 metadata: found.metadata,
             };
-            previews.iter_mut().for_each(|p| p.add(text, tokens, &verdict, &facts, self.seed));
+            let features = Features::of(text, facts.source, traits(&verdict), |k| found.value(k));
+            portrait.add(&features, 1.0);
+            let seed = self.seed;
+            previews
+                .iter_mut()
+                .for_each(|p| p.add(text, tokens, &verdict, &facts, &features, seed));
             Ok(ControlFlow::Continue(()))
         };
         let (unread, _) = documents::of_piece(shard, piece, self.fields, take)?;
-        Ok((unread, previews))
+        Ok((unread, portrait, previews))
     }
+}
+
+/// Ids of what reaches the threshold of a verdict.
+fn traits(verdict: &Verdict) -> Vec<&'static str> {
+    Traits::names().filter(|id| verdict.get(id) >= THRESHOLD).collect()
 }
 
 /// One line for each policy; shares are of documents and of tokens, or of bytes where tokens were
@@ -167,8 +204,49 @@ fn detail(preview: &Preview<'_>) {
             super::harmless(&example.text.replace('\n', " "))
         );
     }
+    preview.moves.iter().for_each(moves);
     if preview.faults > 0 {
         anstream::println!("  {} times a rule could not be evaluated", preview.faults);
+    }
+}
+
+/// What moved without being asked to.
+pub fn moves(moves: &Moves) {
+    let percent = |share: f64| format!("{:.2} %", 100.0 * share);
+    for m in moves.facets.iter().filter(|m| (m.after - m.before).abs() >= 0.000_05) {
+        anstream::println!(
+            "  {:32} {:>9} to {:>9} of the documents",
+            format!("{} {}", m.facet, super::harmless(&m.name)),
+            percent(m.before),
+            percent(m.after)
+        );
+    }
+    let words: Vec<String> = moves
+        .words
+        .iter()
+        .map(|m| {
+            let sign = if m.after < m.before { "−" } else { "+" };
+            format!("{sign}{}", super::harmless(&m.name))
+        })
+        .collect();
+    if !words.is_empty() {
+        anstream::println!("  words: {}", words.join(" "));
+    }
+    for c in &moves.correlations {
+        anstream::println!(
+            "  {} with {}: φ {:.2} to {:.2}",
+            c.traits[0],
+            c.traits[1],
+            c.before,
+            c.after
+        );
+    }
+    if (moves.tone[0] - moves.tone[1]).abs() >= 0.01 {
+        anstream::println!(
+            "  words of sermon in 1,000: {:.2} to {:.2}",
+            moves.tone[0],
+            moves.tone[1]
+        );
     }
 }
 

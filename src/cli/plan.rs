@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::composition::Composition;
 use crate::plan::{self, Options, Plan, Target};
-use crate::policy::CopyMode;
+use crate::policy::{CopyMode, Policy};
 use crate::shard::output;
 
 #[derive(clap::Args)]
@@ -31,6 +31,10 @@ pub struct Args {
     /// Whether weights stand in the metadata, for a sampler, or become copies
     #[arg(long, value_enum, default_value_t = Realise::Metadata)]
     realise: Realise,
+    /// The documents that were scanned: read once more to tell what the weights do to sources,
+    /// lengths, languages, dates, domains, topics, tone, and to what goes together
+    #[arg(long, value_name = "INPUT")]
+    documents: Vec<String>,
     /// Print classes, weights and predicted shares as JSON
     #[arg(long)]
     json: bool,
@@ -72,6 +76,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     } else if !args.quiet {
         anstream::print!("{}", table(&plan));
         anstream::println!("policy: {}", args.out.display());
+    }
+    if !args.documents.is_empty() {
+        let policy = Policy::parse(&args.out.display().to_string(), &text)?;
+        return super::dry_run::of_policy(&args.documents, &policy, args.json);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Action, Facts, Policy};
+use crate::portrait::{Features, Moves, Portrait};
 use crate::score::Verdict;
 
 /// Sources told apart; documents of further ones are added up.
 const SOURCES: usize = 1_000;
 /// Examples kept of each rule: the first that it decides.
 const EXAMPLES: usize = 3;
+/// Moves that are told of each facet.
+const MOVES: usize = 5;
 /// Upper bounds, in characters, of the classes of length; the last has none.
 const LENGTHS: [u64; 4] = [500, 2_000, 8_000, 32_000];
 
@@ -55,6 +58,12 @@ pub struct Preview<'p> {
     pub examples: Vec<Decided>,
     /// Rules that could not be evaluated on a document.
     pub faults: u64,
+    /// What the policy does to everything that it was not asked about; none until the whole corpus
+    /// is known.
+    pub moves: Option<Moves>,
+    /// Of the documents whose weight changes: what they add, or take away.
+    #[serde(skip)]
+    change: Portrait,
     #[serde(skip)]
     decides: &'p Policy,
 }
@@ -87,6 +96,8 @@ impl<'p> Preview<'p> {
             lengths: Default::default(),
             examples: Vec::new(),
             faults: 0,
+            moves: None,
+            change: Portrait::default(),
             decides: policy,
         }
     }
@@ -98,12 +109,17 @@ impl<'p> Preview<'p> {
         tokens: Option<u64>,
         verdict: &Verdict,
         facts: &Facts<'_>,
+        features: &Features,
         seed: u64,
     ) {
         let amount = Amount { documents: 1, bytes: text.len() as u64, tokens: tokens.unwrap_or(0) };
         let faults = &mut self.faults;
         let decision = self.decides.decide(verdict, facts, seed, &mut |_, _| *faults += 1);
         let touched = decision.action != Action::Keep;
+        let weight = weight(&decision.action);
+        if weight != 1.0 {
+            self.change.add(features, weight - 1.0);
+        }
         let part = Part { touched: if touched { amount } else { Amount::default() }, all: amount };
         self.total.add(part);
         self.actions.entry(decision.action.name()).or_default().add(amount);
@@ -151,6 +167,24 @@ impl<'p> Preview<'p> {
             *self.rules.entry(rule).or_default() += count;
         }
         self.faults += later.faults;
+        self.change.merge(&later.change);
+    }
+
+    /// Tells what the policy moves in a corpus of which all documents are in `before`.
+    pub fn close(&mut self, before: &Portrait) {
+        let mut after = before.clone();
+        after.merge(&self.change);
+        self.moves = Some(before.moves(&after, MOVES));
+    }
+}
+
+/// How often a document stands in what goes out. What comes in its place is not known here.
+fn weight(action: &Action) -> f64 {
+    match action {
+        Action::Drop | Action::Replace => 0.0,
+        Action::Weight { weight, copies: None } => *weight,
+        Action::Weight { copies: Some(copies), .. } => f64::from(*copies),
+        _ => 1.0,
     }
 }
 
@@ -163,6 +197,7 @@ mod tests {
         let policy = Policy::embedded("strict-drop-and-refill").unwrap().unwrap();
         let mut preview = Preview::new(&policy);
         let mut halves = [Preview::new(&policy), Preview::new(&policy)];
+        let features = Features::default();
         for nth in 0..40_u64 {
             let mut verdict = Verdict::default();
             let bad = nth % 4 == 0;
@@ -173,7 +208,7 @@ mod tests {
             let source = (nth % 2 == 0).then_some("a");
             let facts = Facts { id: &id, source, chars, metadata: None };
             for preview in [&mut preview, &mut halves[usize::from(nth >= 20)]] {
-                preview.add("twelve bytes", Some(3), &verdict, &facts, 0);
+                preview.add("twelve bytes", Some(3), &verdict, &facts, &features, 0);
             }
         }
         let [mut joined, later] = halves;

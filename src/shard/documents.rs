@@ -18,6 +18,26 @@ pub struct Found<'a> {
     /// What an earlier run did to the record, as JSON: `metadata.parable`, or `parable` where the
     /// record's metadata are no object or the record is a row of a table.
     pub note: Option<&'a str>,
+    /// Where it is a JSON line.
+    record: Option<&'a Record<'a>>,
+}
+
+impl Found<'_> {
+    /// A field of the record or of its metadata as text; strings and numbers only.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<String> {
+        let in_record = || self.record?.raw(key).and_then(|raw| scalar(raw.get()));
+        let in_metadata = || Record::parse_str(self.metadata?).ok()?.raw(key).map(|raw| raw.get());
+        in_record().or_else(|| scalar(in_metadata()?))
+    }
+}
+
+fn scalar(json: &str) -> Option<String> {
+    match serde_json::from_str(json) {
+        Ok(serde_json::Value::String(text)) => Some(text),
+        Ok(serde_json::Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 /// Why documents could not be read.
@@ -111,7 +131,7 @@ fn rows<E: From<ReadError>>(
             document.source = given.source.clone().map(Into::into);
             let note = columns.note(row);
             let (metadata, note) = (given.metadata.as_deref(), note.as_deref());
-            if take(&Found { document: &document, metadata, note })?.is_break() {
+            if take(&Found { document: &document, metadata, note, record: None })?.is_break() {
                 return Ok((unread, ControlFlow::Break(())));
             }
         }
@@ -155,7 +175,7 @@ fn lines<E: From<ReadError>>(
                 let line = line.strip_suffix(b"\r").unwrap_or(line);
                 std::str::from_utf8(line).ok().map(|text| {
                     let document = Document { id: made().into(), ..Document::plain("", text) };
-                    take(&Found { document: &document, metadata: None, note: None })
+                    take(&Found { document: &document, metadata: None, note: None, record: None })
                 })
             } else {
                 of_record(line, fields, made, &mut take)
@@ -184,5 +204,5 @@ fn of_record<E>(
     let metadata = record.raw("metadata").map(serde_json::value::RawValue::get);
     let note = record.raw("metadata.parable").or_else(|| record.raw("parable"));
     let note = note.map(serde_json::value::RawValue::get);
-    Some(take(&Found { document: &document, metadata, note }))
+    Some(take(&Found { document: &document, metadata, note, record: Some(&record) }))
 }
