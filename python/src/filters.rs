@@ -332,6 +332,7 @@ fn config(
         filters: filters.clone(),
         model: model.clone(),
         aides: parable::score::Aides::default(),
+        tokenizer: None,
         threads: 1,
         resume: false,
         force: false,

@@ -10,14 +10,13 @@ use super::figures::{GroupLine, Notice};
 use super::gather::{AuditError, Gathered, Part};
 use super::row::Row;
 use super::tally::{Group, Named};
+use crate::portrait::bucket;
 use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
 use crate::shard::{FieldPaths, Format, Input, Limits, Piece, Record};
 
 /// Rows that may stand between two documents that line up: records that could not be read.
 const STRAY: usize = 1000;
-/// Characters of a group's name at most.
-const NAME: usize = 100;
 
 /// Groups by one field.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -172,27 +171,7 @@ fn name_of(json: &str) -> String {
         Ok(serde_json::Value::Null) | Err(_) => return String::new(),
         Ok(other) => other.to_string(),
     };
-    let plain: String = if let Some(rest) =
-        text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))
-    {
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
-        let host = authority.rsplit('@').next().unwrap_or("");
-        let host = host.split(':').next().unwrap_or("").to_lowercase();
-        host.strip_prefix("www.").unwrap_or(&host).to_string()
-    } else if is_date(text.as_bytes()) {
-        text[..7].to_string()
-    } else {
-        text
-    };
-    plain.chars().take(NAME).collect()
-}
-
-/// `2019-07` and whatever follows it.
-fn is_date(text: &[u8]) -> bool {
-    text.len() >= 7
-        && text[..4].iter().chain(&text[5..7]).all(u8::is_ascii_digit)
-        && text[4] == b'-'
-        && matches!(text.get(7), None | Some(b'-' | b'T' | b' '))
+    bucket(&text)
 }
 
 #[cfg(test)]

@@ -56,6 +56,16 @@ pub enum AuditError {
     Review(#[from] super::review::ReviewError),
 }
 
+impl Gathered {
+    /// Bytes of text for each token, where tokens were counted.
+    #[must_use]
+    pub fn bytes_per_token(&self) -> Option<f64> {
+        let tokens = self.books.tokens.filter(|tokens| *tokens > 0)?;
+        let bytes: u64 = self.books.composition.lines().iter().map(|l| l.cell.bytes).sum();
+        Some(bytes as f64 / tokens as f64)
+    }
+}
+
 impl AuditError {
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
         AuditError::Io { path: path.display().to_string(), source }
@@ -69,6 +79,8 @@ pub struct Books {
     pub versions: Versions,
     /// None where an input has no ledger.
     pub bytes_decoded: Option<u64>,
+    /// Tokens of all texts, where every ledger has counted them with the same tokenizer.
+    pub tokens: Option<u64>,
     pub quarantined: u64,
     pub actions: BTreeMap<String, u64>,
     pub composition: Composition,
@@ -341,6 +353,7 @@ fn close(
         versions: Versions::default(),
         bytes_decoded: (known_bytes && !ledgers.is_empty())
             .then(|| ledgers.iter().map(|(_, l)| l.totals.bytes_decoded).sum()),
+        tokens: tokens(ledgers).filter(|_| known_bytes),
         quarantined: ledgers.iter().map(|(_, l)| l.totals.quarantined).sum(),
         actions: BTreeMap::new(),
         composition: Composition::default(),
@@ -390,6 +403,13 @@ fn close(
     let [filter_sets, models, policies, gates] = versions.map(|set| set.into_iter().collect());
     books.versions = Versions { filter_sets, models, policies, gates };
     books
+}
+
+fn tokens(ledgers: &[(String, Ledger)]) -> Option<u64> {
+    let counts: Option<Vec<_>> = ledgers.iter().map(|(_, l)| l.tokens.as_ref()).collect();
+    let counts = counts?;
+    let same = counts.windows(2).all(|pair| pair[0].tokenizer == pair[1].tokenizer);
+    (same && !counts.is_empty()).then(|| counts.iter().map(|count| count.tokens_in).sum())
 }
 
 fn count_actions(ledger: &Ledger, actions: &mut BTreeMap<String, u64>) {

@@ -52,7 +52,8 @@ pub fn write(
     let inputs = [out.display().to_string()];
     let gathered = gather(&inputs, Reading::default())?;
     let (quality, unmeasured) = Quality::of_models(&gathered.books.versions.models, built_in)?;
-    let mut figures = audit(&gathered, &quality, BYTES_PER_TOKEN);
+    let per_token = gathered.bytes_per_token().unwrap_or(BYTES_PER_TOKEN);
+    let mut figures = audit(&gathered, &quality, per_token);
     figures.notices.extend(unmeasured.map(|text| Notice { level: "note".into(), text }));
     // The place of the folder is the machine's, not the data's: a moved run has the same audit.
     figures.inputs = vec![".".into()];

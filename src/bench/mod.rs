@@ -226,6 +226,7 @@ fn config(
         filters: settings.filters.clone(),
         model: settings.model.clone(),
         aides: Aides::default(),
+        tokenizer: None,
         threads,
         resume: false,
         force: true,

@@ -19,6 +19,8 @@ pub fn fingerprint(config: &RunConfig, inputs: &[Input]) -> Settings {
     for (name, version) in config.aides.versions() {
         set(name, version);
     }
+    let tokenizer = config.tokenizer.as_ref();
+    set("tokenizer", tokenizer.map_or("none", |tokenizer| tokenizer.hash()).into());
     set("policy", config.policy.hash().into());
     set("refill pool", config.refill.as_ref().map_or("none", |pool| pool.hash()).into());
     set("seed", config.seed.to_string());

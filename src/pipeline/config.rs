@@ -10,6 +10,7 @@ use crate::policy::Policy;
 use crate::scan::GateLevel;
 use crate::score::{Aides, Model};
 use crate::shard::{FieldPaths, InputError, Limits};
+use crate::tokens::Tokenizer;
 
 /// Settings of one run.
 pub struct RunConfig {
@@ -24,6 +25,8 @@ pub struct RunConfig {
     pub model: Arc<Model>,
     /// What is asked besides model and rules.
     pub aides: Aides,
+    /// Counts the tokens of every text; without it sizes are bytes.
+    pub tokenizer: Option<Arc<Tokenizer>>,
     /// Worker threads; 0 = one for each core.
     pub threads: usize,
     /// Go on with an earlier run in `out`.

@@ -66,6 +66,16 @@ pub fn row_group(
     Ok(reader.map(|batch| batch.map_err(|error| error.to_string())))
 }
 
+/// Rows in the row groups before one.
+///
+/// # Errors
+/// Where the file is no Parquet file.
+pub fn rows_before(path: &Path, group: usize) -> Result<u64, ParquetError> {
+    let reader = SerializedFileReader::new(File::open(path)?)?;
+    let groups = reader.metadata().row_groups().iter().take(group);
+    Ok(groups.map(|g| g.num_rows().try_into().unwrap_or(0u64)).sum())
+}
+
 /// A writer of part or whole files with the given compression.
 ///
 /// # Errors

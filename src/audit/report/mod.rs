@@ -66,6 +66,7 @@ pub fn compare_page(shifts: &Comparison, command: &str) -> String {
     for list in [&mut shifts.sources, &mut shifts.source_mix] {
         list.truncate(SHOWN);
     }
+    shifts.group_mix.iter_mut().for_each(|table| table.lines.truncate(SHOWN));
     shifts.rules.truncate(SHOWN);
     shifts.appeared.truncate(SHOWN);
     shifts.vanished.truncate(SHOWN);

@@ -1,7 +1,6 @@
 //! The fitted head of a second opinion, and how it lies in a file.
 
 use super::{Band, QUESTIONS};
-use crate::score::heads;
 
 const MAGIC: &[u8; 8] = b"PARABLE\x80";
 const FORMAT: u32 = 1;
@@ -171,6 +170,7 @@ fn text_field(version: &str) -> [u8; NAME] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::score::heads;
 
     fn head() -> Head {
         let question = |nth: usize| Question {

@@ -1,0 +1,208 @@
+//! The documents of an input one by one, for whoever looks at single documents.
+
+use std::cell::OnceCell;
+use std::ops::ControlFlow;
+
+use super::columns::Columns;
+use super::lines::Chunk;
+use super::piece::{Piece, Shard};
+use super::record::{FieldPaths, Record};
+use super::{Format, Input, InputError, Limits, expand, table};
+use crate::document::Document;
+
+/// A document and what stands beside its text.
+pub struct Found<'a> {
+    pub document: &'a Document<'a>,
+    /// The record's `metadata` as JSON.
+    pub metadata: Option<&'a str>,
+    /// What an earlier run did to the record, as JSON: `metadata.parable`, or `parable` where the
+    /// record's metadata are no object or the record is a row of a table.
+    pub note: Option<&'a str>,
+    /// Where it is a JSON line.
+    record: Option<&'a Record<'a>>,
+}
+
+impl Found<'_> {
+    /// A field of the record or of its metadata as text; strings and numbers only.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<String> {
+        let in_record = || self.record?.raw(key).and_then(|raw| scalar(raw.get()));
+        let in_metadata = || Record::parse_str(self.metadata?).ok()?.raw(key).map(|raw| raw.get());
+        in_record().or_else(|| scalar(in_metadata()?))
+    }
+}
+
+fn scalar(json: &str) -> Option<String> {
+    match serde_json::from_str(json) {
+        Ok(serde_json::Value::String(text)) => Some(text),
+        Ok(serde_json::Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Why documents could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error("{path}: {source}")]
+    Io { path: String, source: std::io::Error },
+    #[error("{path}: {message}")]
+    Parquet { path: String, message: String },
+}
+
+/// Hands every document of the inputs to `take` until it breaks; gives how many records or damaged
+/// places could not be read.
+///
+/// # Errors
+/// Where an input cannot be opened, and those of `take`.
+pub fn each<E: From<ReadError>>(
+    inputs: &[String],
+    fields: &FieldPaths,
+    mut take: impl FnMut(&Found<'_>) -> Result<ControlFlow<()>, E>,
+) -> Result<u64, E> {
+    let mut unread = 0;
+    for input in expand(inputs).map_err(ReadError::from)? {
+        let shard = open(&input)?;
+        for piece in &shard.pieces {
+            let (missed, flow) = of_piece(&shard, piece, fields, &mut take)?;
+            unread += missed;
+            if flow.is_break() {
+                return Ok(unread);
+            }
+        }
+    }
+    Ok(unread)
+}
+
+/// Opens a shard of any format.
+///
+/// # Errors
+/// Where the file cannot be read or is no table though its name says so.
+pub fn open(input: &Input) -> Result<Shard, ReadError> {
+    let path = || input.path.display().to_string();
+    if input.format == Format::Parquet {
+        let footer = table::footer(&input.path)
+            .map_err(|error| ReadError::Parquet { path: path(), message: error.to_string() })?;
+        return Ok(Shard::of_row_groups(input, footer.row_groups));
+    }
+    Shard::open(input).map_err(|source| ReadError::Io { path: path(), source })
+}
+
+/// The same for one piece; also tells whether `take` broke.
+///
+/// # Errors
+/// As for [`each`].
+pub fn of_piece<E: From<ReadError>>(
+    shard: &Shard,
+    piece: &Piece,
+    fields: &FieldPaths,
+    take: impl FnMut(&Found<'_>) -> Result<ControlFlow<()>, E>,
+) -> Result<(u64, ControlFlow<()>), E> {
+    match piece {
+        Piece::RowGroup(group) => rows(&shard.input, *group, fields, take),
+        _ => lines(shard, piece, fields, take),
+    }
+}
+
+fn rows<E: From<ReadError>>(
+    input: &Input,
+    group: usize,
+    fields: &FieldPaths,
+    mut take: impl FnMut(&Found<'_>) -> Result<ControlFlow<()>, E>,
+) -> Result<(u64, ControlFlow<()>), E> {
+    let fail =
+        |message: String| ReadError::Parquet { path: input.path.display().to_string(), message };
+    let before = table::rows_before(&input.path, group).map_err(|e| fail(e.to_string()))?;
+    let (mut unread, mut nth) = (0, before);
+    for batch in table::row_group(&input.path, group).map_err(|e| fail(e.to_string()))? {
+        let Ok(batch) = batch else { return Ok((unread + 1, ControlFlow::Continue(()))) };
+        let columns = Columns::of(&batch, fields).map_err(fail)?;
+        for row in 0..batch.num_rows() {
+            nth += 1;
+            let given = columns.row(row);
+            let json = given.chat_json();
+            let Ok(mut document) = given.document(&json, fields) else {
+                unread += 1;
+                continue;
+            };
+            document.id =
+                given.id.clone().unwrap_or_else(|| format!("{}:{nth}", input.name())).into();
+            document.source = given.source.clone().map(Into::into);
+            let note = columns.note(row);
+            let (metadata, note) = (given.metadata.as_deref(), note.as_deref());
+            if take(&Found { document: &document, metadata, note, record: None })?.is_break() {
+                return Ok((unread, ControlFlow::Break(())));
+            }
+        }
+    }
+    Ok((unread, ControlFlow::Continue(())))
+}
+
+fn lines<E: From<ReadError>>(
+    shard: &Shard,
+    piece: &Piece,
+    fields: &FieldPaths,
+    mut take: impl FnMut(&Found<'_>) -> Result<ControlFlow<()>, E>,
+) -> Result<(u64, ControlFlow<()>), E> {
+    let (input, limits) = (&shard.input, Limits::default());
+    let path = || input.path.display().to_string();
+    let mut lines =
+        shard.lines(piece, limits).map_err(|source| ReadError::Io { path: path(), source })?;
+    let before = OnceCell::new();
+    let (mut unread, mut nth) = (0, 0);
+    loop {
+        let block = match lines.next_chunk() {
+            Chunk::Lines(block) => block,
+            Chunk::End => return Ok((unread, ControlFlow::Continue(()))),
+            _ => {
+                unread += 1;
+                continue;
+            }
+        };
+        // Blank lines count, as the pass counts them for ids made from places.
+        for line in block.strip_suffix(b"\n").unwrap_or(block).split(|b| *b == b'\n') {
+            nth += 1;
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let made = || {
+                let before = before.get_or_init(|| shard.lines_before(piece, limits).0);
+                format!("{}:{}", input.name(), before + nth)
+            };
+            let line = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| nth == 1).unwrap_or(line);
+            let flow = if input.format == Format::Text {
+                let line = line.strip_suffix(b"\r").unwrap_or(line);
+                std::str::from_utf8(line).ok().map(|text| {
+                    let document = Document { id: made().into(), ..Document::plain("", text) };
+                    take(&Found { document: &document, metadata: None, note: None, record: None })
+                })
+            } else {
+                of_record(line, fields, made, &mut take)
+            };
+            match flow {
+                Some(flow) => {
+                    if flow?.is_break() {
+                        return Ok((unread, ControlFlow::Break(())));
+                    }
+                }
+                None => unread += 1,
+            }
+        }
+    }
+}
+
+/// None where the line is no usable record.
+fn of_record<E>(
+    line: &[u8],
+    fields: &FieldPaths,
+    made: impl FnOnce() -> String,
+    take: &mut impl FnMut(&Found<'_>) -> Result<ControlFlow<()>, E>,
+) -> Option<Result<ControlFlow<()>, E>> {
+    let record = Record::parse(line).ok()?;
+    let document = record.document(fields, made).ok()?;
+    let metadata = record.raw("metadata").map(serde_json::value::RawValue::get);
+    let note = record.raw("metadata.parable").or_else(|| record.raw("parable"));
+    let note = note.map(serde_json::value::RawValue::get);
+    Some(take(&Found { document: &document, metadata, note, record: Some(&record) }))
+}
