@@ -314,8 +314,8 @@ fn a_head_is_fitted_beside_its_model_and_used_with_it() {
     assert!(head.questions[0].weights.iter().any(|w| *w != 0.0));
 
     succeeds(&["eval", &labels, "--model", &model, "--encoder", &bert]);
-    let built_in = ["--encoder-head", &place.at("m.encoder")];
-    let other = complaint(&[&["eval", &labels, "--encoder", &bert][..], &built_in].concat());
+    let head = place.at("m.encoder");
+    let other = complaint(&["eval", &labels, "--encoder", &bert, "--encoder-head", &head]);
     assert!(other.contains("fitted beside the model"), "{other}");
 }
 
@@ -325,8 +325,8 @@ fn what_is_wrong_with_an_encoder_is_said() {
     place.write("two.encoder", place.head(Band::default()).to_bytes());
     let (bert, head) = (place.at("bert"), place.at("two.encoder"));
     let stories = sample_path("stories.jsonl").display().to_string();
-    let explain =
-        |more: &[&str]| complaint(&[&["explain", &stories, "--encoder", &bert], more].concat());
+    let basic = ["explain", &stories, "--encoder", &bert];
+    let explain = |more: &[&str]| complaint(&[&basic[..], more].concat());
     let with = ["--encoder-head", head.as_str()];
     assert!(explain(&[]).contains("built-in model has no encoder head"));
     assert!(explain(&["--encoder-head", "gone.encoder"]).contains("gone.encoder"));

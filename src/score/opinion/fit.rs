@@ -116,16 +116,11 @@ fn fit_head(cases: &[Case<'_>], left_out: &[usize], head: usize, penalty: f32) -
     let mut targets: Vec<Target> = Vec::new();
     for case in cases.iter().filter(|case| !left_out.contains(&case.fold)) {
         let Some(vector) = &case.vector else { continue };
-        rows.push((0..).zip(vector.iter().map(|value| value * LENGTH)));
+        rows.push((0..).zip(vector.iter().copied()));
         targets.push(heads::target(case.label, head));
     }
-    let mut linear = fit(&rows, &targets, penalty, 40);
-    linear.weights.iter_mut().for_each(|weight| *weight *= LENGTH);
-    linear
+    fit(&rows, &targets, penalty, 40)
 }
-
-/// Vectors of length 1 are fitted at this length, which leaves the penalty a handy range.
-const LENGTH: f32 = 8.0;
 
 fn asked(
     cases: &[Case<'_>],
