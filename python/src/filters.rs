@@ -325,6 +325,7 @@ fn config(
     RunConfig {
         inputs: Vec::new(),
         out: std::path::PathBuf::new(),
+        upload: None,
         scan_only,
         policy,
         refill: None,

@@ -54,7 +54,10 @@ pub fn group(
         .par_iter()
         .map(|part| match by_name.get(&part.input.name()) {
             Some(original) if original.format != Format::Parquet => {
-                side_by_side(part, original, paths, fields)
+                let counted = side_by_side(part, original, paths, fields);
+                original.intact()?;
+                part.input.intact()?;
+                counted
             }
             _ => Ok((Vec::new(), 0, None)),
         })

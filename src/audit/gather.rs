@@ -13,7 +13,7 @@ use crate::composition::Composition;
 use crate::ledger::Ledger;
 use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
-use crate::shard::{Format, Input, InputError, Limits, Piece, expand, table};
+use crate::shard::{Format, Input, InputError, Limits, Piece, RemoteError, expand, table};
 
 /// Reasons for quarantine and places of damage that are listed; the rest is counted.
 const LISTED: usize = 200;
@@ -34,6 +34,8 @@ pub struct Reading {
 pub enum AuditError {
     #[error(transparent)]
     Input(#[from] InputError),
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     #[error("{path}: {source}")]
     Io { path: String, source: std::io::Error },
     #[error("{path}: no ledger: {message}")]
@@ -210,8 +212,10 @@ fn read_parts(
     let say = |notice: Notice| {
         said.lock().unwrap_or_else(PoisonError::into_inner).insert(notice);
     };
-    let opened: Vec<(&Part, Shard)> =
-        parts.iter().map(|part| open(part).map(|shard| (part, shard))).collect::<Result<_, _>>()?;
+    let opened: Vec<(&Part, Shard)> = parts
+        .par_iter()
+        .map(|part| open(part).map(|shard| (part, shard)))
+        .collect::<Result<_, _>>()?;
     let work: Vec<(&Part, &Shard, &Piece)> = opened
         .iter()
         .flat_map(|(part, shard)| shard.pieces.iter().map(move |piece| (*part, shard, piece)))
@@ -220,7 +224,9 @@ fn read_parts(
     let tally = work
         .par_iter()
         .try_fold(empty, |mut tally, (part, shard, piece)| {
-            read_piece(part, shard, piece, &mut tally, &say)?;
+            let read = read_piece(part, shard, piece, &mut tally, &say);
+            part.input.intact()?;
+            read?;
             Ok::<Tally, AuditError>(tally)
         })
         .try_reduce(empty, |mut all, tally| {
@@ -232,8 +238,14 @@ fn read_parts(
 }
 
 fn open(part: &Part) -> Result<Shard, AuditError> {
+    let opened = cut(part);
+    part.input.intact()?;
+    opened
+}
+
+fn cut(part: &Part) -> Result<Shard, AuditError> {
     if part.input.format == Format::Parquet {
-        let footer = table::footer(&part.input.path).map_err(|e| parquet(part, &e.to_string()))?;
+        let footer = table::footer(&part.input).map_err(|e| parquet(part, &e.to_string()))?;
         return Ok(Shard::of_row_groups(&part.input, footer.row_groups));
     }
     Shard::open(&part.input).map_err(|e| AuditError::io(&part.input.path, e))
@@ -297,7 +309,7 @@ fn read_row_group(
     say: &dyn Fn(Notice),
 ) -> Result<(), AuditError> {
     let batches =
-        table::row_group(&part.input.path, group).map_err(|e| parquet(part, &e.to_string()))?;
+        table::row_group(&part.input, group).map_err(|e| parquet(part, &e.to_string()))?;
     for batch in batches {
         let batch = match batch {
             Ok(batch) => batch,

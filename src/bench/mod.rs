@@ -19,7 +19,7 @@ use crate::pipeline::{self, Quiet, RunConfig, RunError};
 use crate::policy::Policy;
 use crate::scan::GateLevel;
 use crate::score::Model;
-use crate::shard::{FieldPaths, Format, Input, InputError, Limits, expand};
+use crate::shard::{FieldPaths, Format, Input, InputError, Limits, RemoteError, expand};
 
 pub use compare::compare;
 pub use corpus::sample;
@@ -52,6 +52,8 @@ pub enum BenchError {
     Input(#[from] InputError),
     #[error(transparent)]
     Run(#[from] RunError),
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     #[error("{path}: {source}")]
     Io { path: String, source: std::io::Error },
     #[error("{0}: standard input can be read once only; give files")]
@@ -221,6 +223,7 @@ fn config(
         refill: None,
         inputs: given.to_vec(),
         out: out.to_path_buf(),
+        upload: None,
         scan_only,
         policy: settings.policy.clone(),
         filters: settings.filters.clone(),

@@ -24,7 +24,9 @@ pub fn each(
         if input.format == Format::Parquet {
             bail!("{}: {verb} reads lines; convert the table to JSON first", input.name());
         }
-        let shard = Shard::open(&input).with_context(|| input.name())?;
+        let opened = Shard::open(&input);
+        input.intact()?;
+        let shard = opened.with_context(|| input.name())?;
         let mut nth = 0;
         for piece in &shard.pieces {
             let mut lines = shard.lines(piece, Limits::default())?;
@@ -33,6 +35,7 @@ pub fn each(
                     Chunk::Lines(block) => block,
                     Chunk::End => break,
                     _ => {
+                        input.intact()?;
                         unread += 1;
                         continue;
                     }

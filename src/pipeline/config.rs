@@ -9,12 +9,16 @@ use crate::ledger::Counts;
 use crate::policy::Policy;
 use crate::scan::GateLevel;
 use crate::score::Model;
-use crate::shard::{FieldPaths, InputError, Limits};
+use crate::shard::remote::Destination;
+use crate::shard::{FieldPaths, InputError, Limits, RemoteError};
 
 /// Settings of one run.
 pub struct RunConfig {
     pub inputs: Vec<String>,
+    /// A folder of this machine: journal, unfinished shards, and the outputs.
     pub out: PathBuf,
+    /// Where finished outputs go besides; `out` then keeps no documents.
+    pub upload: Option<Arc<Destination>>,
     /// Attributes and ledger only.
     pub scan_only: bool,
     pub policy: Arc<Policy>,
@@ -62,6 +66,12 @@ impl Observer for Quiet {}
 pub enum RunError {
     #[error(transparent)]
     Input(#[from] InputError),
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    #[error(
+        "{0} is no folder of this machine: name one for the journal and unfinished shards with --work"
+    )]
+    NoWork(String),
     #[error("{path}: {source}")]
     Io { path: String, source: std::io::Error },
     #[error("{0} holds an earlier run: --resume goes on with it, --force throws it away")]

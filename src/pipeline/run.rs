@@ -3,16 +3,17 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use rayon::prelude::*;
 
 use super::books::{differences, fingerprint};
 use super::journal::{self, Finished, Journal, PiecePage};
-use super::parts::{self, Parts};
+use super::parts::{self, Kind, Parts};
 use super::records::{Place, Worker};
+use super::stop::Stop;
 use super::table_pass;
 use super::{Observer, RunConfig, RunError};
 use crate::composition::Composition;
@@ -21,7 +22,11 @@ use crate::scan::Gate;
 use crate::score::Judge;
 use crate::shard::lines::Chunk;
 use crate::shard::piece::{Piece, Shard};
+use crate::shard::remote;
 use crate::shard::{Format, Input, expand, output};
+
+/// Uploads that have begun and not ended, below the working folder.
+pub const UPLOADS: &str = ".parable/uploads";
 
 /// How a run ended.
 pub struct Outcome {
@@ -43,6 +48,9 @@ struct Job {
 /// See [`RunError`]; damaged records and shards are no errors, they are in the ledger.
 pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunError> {
     let started = Instant::now();
+    if let Some(url) = config.out.to_str().filter(|out| remote::is_url(out)) {
+        return Err(RunError::NoWork(url.into()));
+    }
     let inputs = expand(&config.inputs)?;
     let inputs: Vec<Input> = inputs
         .into_iter()
@@ -59,7 +67,19 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
     let stop = Stop::listen().map_err(|e| RunError::io(&config.out, e))?;
 
     observer.begin(inputs.len(), inputs.iter().map(|i| i.bytes).sum());
-    let jobs: Vec<Job> = inputs.into_iter().map(|input| Job::open(input, &finished)).collect();
+    let threads = if config.threads == 0 {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    } else {
+        config.threads
+    };
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|e| RunError::io(&config.out, io::Error::other(e)))?;
+    // Side by side: behind a URL, opening is mostly waiting.
+    let jobs: Vec<Job> = pool.install(|| {
+        inputs.into_par_iter().map(|x| Job::open(x, &finished)).collect::<Result<_, RunError>>()
+    })?;
     for job in &jobs {
         (0..job.pieces()).filter(|p| job.done(*p)).for_each(|p| observer.piece_done(job.stored(p)));
     }
@@ -70,15 +90,6 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
         .filter(|(j, p)| !jobs[*j].done(*p))
         .collect();
 
-    let threads = if config.threads == 0 {
-        std::thread::available_parallelism().map_or(1, usize::from)
-    } else {
-        config.threads
-    };
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|e| RunError::io(&config.out, io::Error::other(e)))?;
     let failed: Mutex<Option<RunError>> = Mutex::new(None);
     // Compiled once; the workers share them.
     let gate = Gate::new(&config.filters, config.gate);
@@ -128,6 +139,9 @@ fn open_books(
     if fs4::FileExt::try_lock(&lock).is_err() {
         return Err(RunError::Locked(config.out.display().to_string()));
     }
+    if let Some(upload) = &config.upload {
+        upload.abort_unfinished(&config.out.join(UPLOADS))?;
+    }
     let journal_path = state.join("journal.jsonl");
     let finished = journal::read(&journal_path).map_err(|e| RunError::io(&journal_path, e))?;
     let Some(before) = &finished.settings else {
@@ -135,6 +149,11 @@ fn open_books(
             ["ledger.json", "documents", "attributes"].iter().any(|n| config.out.join(n).exists());
         if occupied && !config.force {
             return Err(RunError::Occupied(config.out.display().to_string()));
+        }
+        if let Some(upload) = config.upload.as_ref().filter(|_| !config.force)
+            && upload.occupied()?
+        {
+            return Err(RunError::Occupied(upload.url().into()));
         }
         clear(config)?;
         return Ok((lock, Finished::default()));
@@ -155,6 +174,9 @@ fn open_books(
 
 /// Removes what an earlier run wrote, and nothing else that may lie in the folder.
 fn clear(config: &RunConfig) -> Result<(), RunError> {
+    if let Some(upload) = config.upload.as_ref().filter(|_| config.force) {
+        upload.clear()?;
+    }
     for name in [".parable/parts", "documents", "attributes/parable", "quarantine", "dropped"] {
         remove(&config.out.join(name), |p| fs::remove_dir_all(p))?;
     }
@@ -172,19 +194,22 @@ fn remove(path: &Path, how: impl Fn(&Path) -> io::Result<()>) -> Result<(), RunE
 }
 
 impl Job {
-    fn open(input: Input, finished: &Finished) -> Self {
+    /// # Errors
+    /// Where an object behind a URL cannot be read; a damaged shard is opened as such.
+    fn open(input: Input, finished: &Finished) -> Result<Self, RunError> {
         let opened = if input.format == Format::Parquet {
             table_pass::open(&input)
         } else {
             Shard::open(&input).map_err(|e| e.to_string())
         };
+        input.intact()?;
         let count = opened.as_ref().map_or(1, |shard| shard.pieces.len());
         let name = input.name();
         let pages: Vec<Option<PiecePage>> =
             (0..count).map(|p| finished.pieces.get(&(name.clone(), p)).cloned()).collect();
         let left = pages.iter().filter(|page| page.is_none()).count();
         let already = finished.shards.contains(&name);
-        Self { input, opened, pages: Mutex::new(pages), left: AtomicUsize::new(left), already }
+        Ok(Self { input, opened, pages: Mutex::new(pages), left: AtomicUsize::new(left), already })
     }
 
     fn pieces(&self) -> usize {
@@ -218,13 +243,15 @@ impl Job {
                 page.damage.push(DamageNote { byte_offset: 0, message: message.clone() })
             }
             Ok(shard) if self.input.format == Format::Parquet => {
-                table_pass::piece(shard, nth, worker, &folder, &mut parts, &mut page)?;
+                let passed = table_pass::piece(shard, nth, worker, &folder, &mut parts, &mut page);
+                self.input.intact()?;
+                passed?;
                 observer.progress(&page.counts);
             }
             Ok(shard) => {
-                if !read_piece(shard, nth, worker, &mut parts, &mut page, observer, stop)
-                    .map_err(fail)?
-                {
+                let read = read_piece(shard, nth, worker, &mut parts, &mut page, observer, stop);
+                self.input.intact()?;
+                if !read.map_err(fail)? {
                     return Err(RunError::Interrupted);
                 }
             }
@@ -262,10 +289,32 @@ impl Job {
             parts::join(&config.out, &self.input, self.pieces(), config.scan_only)
                 .map_err(|(path, error)| RunError::io(&path, error))?;
         }
+        self.upload(config)?;
         let name = self.input.name();
         journal.shard(&name).map_err(|e| RunError::io(journal.path(), e))?;
         remove(&parts::folder(&config.out, &self.input), |p| fs::remove_dir_all(p))?;
+        if config.upload.is_some() {
+            // The rest stays: reports are made from it.
+            for kind in [Kind::Documents, Kind::Dropped] {
+                remove(&kind.path(&config.out, &self.input), |p| fs::remove_file(p))?;
+            }
+        }
         observer.shard_done(&name);
+        Ok(())
+    }
+
+    /// Sends the joined outputs to where they are wanted. A run that is killed before the journal
+    /// knows sends them again: the same bytes under the same keys.
+    fn upload(&self, config: &RunConfig) -> Result<(), RunError> {
+        let Some(upload) = &config.upload else { return Ok(()) };
+        for kind in Kind::ALL {
+            let file = kind.path(&config.out, &self.input);
+            if file.exists() {
+                let name = kind.path(Path::new(""), &self.input);
+                let name = name.to_string_lossy().replace('\\', "/");
+                upload.put(&file, &name, &config.out.join(UPLOADS))?;
+            }
+        }
         Ok(())
     }
 
@@ -414,7 +463,7 @@ fn close_books(
         seed: config.seed,
         gate: format!("{:?}", config.gate).to_lowercase(),
         run: serde_json::json!({
-            "command": std::env::args().collect::<Vec<_>>(),
+            "command": std::env::args().map(|word| remote::shown(&word)).collect::<Vec<_>>(),
             "seconds": seconds,
             "threads": threads,
             "finished_unix": std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs()),
@@ -428,57 +477,8 @@ fn close_books(
     let mut text = serde_json::to_vec_pretty(&ledger).map_err(|e| RunError::io(&path, e.into()))?;
     text.push(b'\n');
     output::write_whole(&path, &text).map_err(|e| RunError::io(&path, e))?;
+    if let Some(upload) = &config.upload {
+        upload.put(&path, "ledger.json", &config.out.join(UPLOADS))?;
+    }
     Ok(ledger)
-}
-
-/// Signals: interrupt and terminate stop at once (the piece is done again later), the first user
-/// signal lets running pieces finish.
-struct Stop {
-    now: Arc<AtomicBool>,
-    soon: Arc<AtomicBool>,
-    /// Taken back when the run is over: the process may go on to other things.
-    #[cfg(unix)]
-    listening: Vec<signal_hook::SigId>,
-}
-
-#[cfg(unix)]
-impl Drop for Stop {
-    fn drop(&mut self) {
-        for id in self.listening.drain(..) {
-            signal_hook::low_level::unregister(id);
-        }
-    }
-}
-
-impl Stop {
-    fn listen() -> io::Result<Self> {
-        let (now, soon) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-        #[cfg(unix)]
-        let listening = {
-            use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
-            use signal_hook::flag::{register, register_conditional_default};
-            let mut ids = Vec::new();
-            for signal in [SIGINT, SIGTERM] {
-                // A second signal ends the process the usual way.
-                ids.push(register_conditional_default(signal, now.clone())?);
-                ids.push(register(signal, now.clone())?);
-            }
-            ids.push(register(SIGUSR1, soon.clone())?);
-            ids
-        };
-        Ok(Stop {
-            now,
-            soon,
-            #[cfg(unix)]
-            listening,
-        })
-    }
-
-    fn at_once(&self) -> bool {
-        self.now.load(Ordering::Relaxed)
-    }
-
-    fn asked(&self) -> bool {
-        self.at_once() || self.soon.load(Ordering::Relaxed)
-    }
 }

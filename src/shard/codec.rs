@@ -223,7 +223,7 @@ mod tests {
     fn of(bytes: &[u8]) -> Frames {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(bytes).expect("is written");
-        zstd_frames(&Stored::open(file.path()).expect("opens")).expect("is read")
+        zstd_frames(&Stored::file(file.path()).expect("opens")).expect("is read")
     }
 
     /// Frames of all shapes: with and without a checksum, known and unknown length, stored, repeated

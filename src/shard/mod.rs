@@ -10,6 +10,7 @@ pub mod output;
 pub mod piece;
 pub mod quarantine;
 pub mod record;
+pub mod remote;
 pub mod stored;
 pub mod table;
 
@@ -17,6 +18,7 @@ pub use codec::Codec;
 pub use input::{Format, Input, InputError, expand};
 pub use piece::Piece;
 pub use record::{FieldPaths, Record, RecordError};
+pub use remote::RemoteError;
 
 /// Caps on what a hostile input can ask for. Each has a flag that raises it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

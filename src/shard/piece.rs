@@ -55,10 +55,13 @@ impl Shard {
         if input.is_stdin() || input.format == Format::Parquet {
             return Ok(shard);
         }
-        let stored = Stored::open(&input.path)?;
+        let stored = Stored::open(input)?;
         match input.codec {
             Codec::Plain => shard.pieces = cut_plain(&stored)?,
             Codec::Zstd => {
+                // Headers stand everywhere: an object is read whole for them.
+                let end = stored.len();
+                let stored = stored.through(0..end);
                 (shard.frames, shard.damage) = codec::zstd_frames(&stored)?;
                 shard.pieces = cut_frames(&shard.frames);
             }
@@ -91,9 +94,10 @@ impl Shard {
         }
     }
 
-    /// The file, opened for one piece: a run may have more shards than files can be open.
-    fn stored(&self) -> io::Result<Arc<Stored>> {
-        Stored::open(&self.input.path).map(Arc::new)
+    /// The shard, opened for one piece, of which `range` will be read: a run may have more shards
+    /// than files can be open.
+    fn stored(&self, range: Range<usize>) -> io::Result<Arc<Stored>> {
+        Ok(Arc::new(Stored::open(&self.input)?.through(range)))
     }
 
     /// A reader over the lines of one piece.
@@ -106,23 +110,31 @@ impl Shard {
                 let stored: Box<dyn Read + '_> = if self.input.is_stdin() {
                     Box::new(io::stdin())
                 } else {
-                    Box::new(self.stored()?.section(0..usize::MAX))
+                    Box::new(self.stored(0..usize::MAX)?.section(0..usize::MAX))
                 };
                 Box::new(Fused {
                     inner: codec::decoder(self.input.codec, stored, limits)?,
                     over: false,
                 })
             }
-            Piece::Bytes(range) => Box::new(self.stored()?.section(range.clone())),
+            Piece::Bytes(range) => Box::new(self.stored(range.clone())?.section(range.clone())),
             Piece::Frames(range) => Box::new(self.frame_reader(range.clone(), limits)?),
         };
         let skip = matches!(piece, Piece::Frames(range) if range.start > 0);
         Ok(Lines { blocks: BlockReader::new(reader, limits.line_bytes), skip })
     }
 
+    fn bytes_of(&self, frames: &Range<usize>) -> Range<usize> {
+        match self.frames.get(frames.clone()) {
+            Some([first, .., last]) => first.0..last.1,
+            Some([only]) => only.0..only.1,
+            _ => 0..0,
+        }
+    }
+
     fn frame_reader(&self, range: Range<usize>, limits: Limits) -> io::Result<Frames<'_>> {
         Ok(Frames {
-            stored: self.stored()?,
+            stored: self.stored(self.bytes_of(&range))?,
             frames: &self.frames,
             next: range.start,
             end: range.end,
@@ -139,7 +151,7 @@ impl Shard {
         let counted = match piece {
             Piece::Whole | Piece::RowGroup(_) => Ok((0, 0)),
             Piece::Bytes(range) => {
-                self.stored().map(|stored| count_lines(stored.section(0..range.start)))
+                self.stored(0..range.start).map(|s| count_lines(s.section(0..range.start)))
             }
             Piece::Frames(range) if range.start == 0 => Ok((0, 0)),
             // The piece before reads to its line end behind the boundary: so does this count.

@@ -1,4 +1,4 @@
-//! A file as it is stored, read at any place by many threads at once.
+//! A shard as it is stored, a file or an object behind a URL, read at any place by many threads.
 //!
 //! Plain reads into small buffers, no memory map: that is as fast, a file that another program
 //! shortens gives an error in place of ending this one, and no page of a large shard counts as memory
@@ -10,28 +10,74 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::reader::{ChunkReader, Length};
+
+use super::Input;
+use super::remote::Windows;
+
 /// Bytes read at a time where something is searched for.
 const STRETCH: usize = 256 << 10;
 
-/// An opened file.
+/// An opened shard.
 #[derive(Debug)]
 pub struct Stored {
-    file: File,
+    place: Place,
     length: usize,
 }
 
+#[derive(Debug)]
+enum Place {
+    File(Arc<File>),
+    Object(Windows),
+}
+
 impl Stored {
+    /// Opens an input, to be read here and there.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn open(input: &Input) -> io::Result<Self> {
+        let Some(object) = &input.remote else { return Self::file(&input.path) };
+        let length = usize::try_from(object.len()).map_err(io::Error::other)?;
+        let place = match object.spooled()? {
+            Some(file) => Place::File(file),
+            None => Place::Object(Windows::new(object)),
+        };
+        Ok(Self { place, length })
+    }
+
     /// Opens a file.
     ///
     /// # Errors
     /// Where it cannot be opened.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub fn file(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-        Ok(Self { file, length })
+        Ok(Self { place: Place::File(Arc::new(file)), length })
     }
 
-    /// Bytes of the file when it was opened.
+    /// Says that `range` will be read from end to end: of an object the next bytes are then sent
+    /// for before they are asked for, `block` at a time, and none behind the range.
+    #[must_use]
+    pub fn ahead(self, range: Range<usize>, block: u64) -> Self {
+        let place = match self.place {
+            Place::Object(windows) => {
+                Place::Object(windows.ahead(range.start as u64..range.end as u64, block))
+            }
+            file => file,
+        };
+        Self { place, ..self }
+    }
+
+    /// The same with blocks of the usual size.
+    #[must_use]
+    pub fn through(self, range: Range<usize>) -> Self {
+        self.ahead(range, Windows::BLOCK)
+    }
+
+    /// Bytes of the shard when it was opened or listed.
     #[must_use]
     pub fn len(&self) -> usize {
         self.length
@@ -45,12 +91,17 @@ impl Stored {
     /// Reads what fits, from byte `at` on.
     ///
     /// # Errors
-    /// Those of the file.
+    /// Those of the file or the network.
     pub fn read_at(&self, buffer: &mut [u8], at: usize) -> io::Result<usize> {
-        #[cfg(unix)]
-        return std::os::unix::fs::FileExt::read_at(&self.file, buffer, at as u64);
-        #[cfg(windows)]
-        return std::os::windows::fs::FileExt::seek_read(&self.file, buffer, at as u64);
+        match &self.place {
+            #[cfg(unix)]
+            Place::File(file) => std::os::unix::fs::FileExt::read_at(&**file, buffer, at as u64),
+            #[cfg(windows)]
+            Place::File(file) => {
+                std::os::windows::fs::FileExt::seek_read(&**file, buffer, at as u64)
+            }
+            Place::Object(windows) => Ok(windows.read_at(buffer, at as u64)?),
+        }
     }
 
     /// The `N` bytes at `at`; none where the file is shorter or cannot be read there.
@@ -118,6 +169,75 @@ impl Read for Section {
     }
 }
 
+/// Parquet readers take a shard through this.
+#[derive(Clone, Debug)]
+pub struct Chunks {
+    whole: Arc<Stored>,
+    /// Column chunks of one row group, which are read side by side: each has its own windows.
+    columns: Vec<(Range<usize>, Arc<Stored>)>,
+}
+
+impl Chunks {
+    /// Bytes of all windows of a row group together, where its columns are few enough.
+    const WINDOWS: u64 = 48 << 20;
+
+    /// Opens an input, to be read here and there.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn open(input: &Input) -> io::Result<Self> {
+        Ok(Self { whole: Arc::new(Stored::open(input)?), columns: Vec::new() })
+    }
+
+    /// The same for reading some ranges from end to end, side by side.
+    ///
+    /// # Errors
+    /// Where the input cannot be opened.
+    pub fn side_by_side(&self, input: &Input, ranges: &[Range<usize>]) -> io::Result<Self> {
+        let mut columns = Vec::new();
+        if input.remote.is_some() {
+            let block = Windows::BLOCK.min(Self::WINDOWS / 3 / ranges.len().max(1) as u64);
+            for range in ranges {
+                let stored = Stored::open(input)?.ahead(range.clone(), block);
+                columns.push((range.clone(), Arc::new(stored)));
+            }
+        }
+        Ok(Self { whole: self.whole.clone(), columns })
+    }
+
+    fn at(&self, start: u64) -> ParquetResult<(&Arc<Stored>, usize)> {
+        let start = usize::try_from(start).map_err(|e| ParquetError::External(e.into()))?;
+        let column = self.columns.iter().find(|(range, _)| range.contains(&start));
+        Ok((column.map_or(&self.whole, |(_, stored)| stored), start))
+    }
+}
+
+impl Length for Chunks {
+    fn len(&self) -> u64 {
+        self.whole.length as u64
+    }
+}
+
+impl ChunkReader for Chunks {
+    type T = io::BufReader<Section>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        let (stored, start) = self.at(start)?;
+        Ok(io::BufReader::new(stored.section(start..usize::MAX)))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        let (stored, start) = self.at(start)?;
+        // A damaged file may ask for more than there is: nothing is reserved for that.
+        if start.checked_add(length).is_none_or(|end| end > self.whole.length) {
+            return Err(ParquetError::EOF(format!("{length} bytes at {start} are not there")));
+        }
+        let mut bytes = vec![0; length];
+        stored.section(start..start + length).read_exact(&mut bytes)?;
+        Ok(bytes.into())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,7 +251,7 @@ mod tests {
             bytes[at..at + 3].copy_from_slice(b"abc");
         }
         std::fs::write(&path, &bytes).expect("is written");
-        let stored = Arc::new(Stored::open(&path).expect("opens"));
+        let stored = Arc::new(Stored::file(&path).expect("opens"));
         let (mut from, mut found) = (0, Vec::new());
         while let Some(at) = stored.find(b"abc", from).expect("is read") {
             found.push(at);

@@ -1,0 +1,136 @@
+//! Reading an object at any place, a window of bytes at a time, with the next windows on their way.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+
+use super::RemoteError;
+use super::fetch::Object;
+use super::store::runtime;
+
+/// Windows on their way while one is being read.
+const AHEAD: usize = 2;
+/// Bytes of a window where nothing is known of what is read next: footers, line ends.
+const GLANCE: u64 = 64 << 10;
+
+/// A reader of one object. Holds at most one window and those on their way.
+#[derive(Debug)]
+pub struct Windows {
+    object: Object,
+    /// What will be read from end to end.
+    expected: Range<u64>,
+    block: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    start: u64,
+    held: Bytes,
+    coming: VecDeque<Coming>,
+}
+
+#[derive(Debug)]
+struct Coming {
+    range: Range<u64>,
+    task: JoinHandle<Result<Bytes, RemoteError>>,
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Windows {
+    /// Bytes of a window where reading goes from end to end.
+    pub const BLOCK: u64 = 2 << 20;
+
+    /// Reads here and there.
+    #[must_use]
+    pub fn new(object: &Object) -> Self {
+        let (object, state) = (object.clone(), Mutex::default());
+        Self { object, expected: 0..0, block: GLANCE, state }
+    }
+
+    /// Reads `range` from end to end, in windows of `block` bytes.
+    #[must_use]
+    pub fn ahead(self, range: Range<u64>, block: u64) -> Self {
+        let expected = range.start..range.end.min(self.object.len());
+        Self { expected, block: block.max(GLANCE), ..self }
+    }
+
+    /// Copies what is there from byte `at` on; 0 at the end of the object only.
+    ///
+    /// # Errors
+    /// Where the object cannot be read; it keeps the failure.
+    pub fn read_at(&self, buffer: &mut [u8], at: u64) -> Result<usize, RemoteError> {
+        if at >= self.object.len() || buffer.is_empty() {
+            return Ok(0);
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.holds(at) {
+            self.advance(&mut state, at).map_err(|error| self.object.note(error))?;
+        }
+        let from = usize::try_from(at - state.start).unwrap_or(usize::MAX);
+        let there = &state.held[from..];
+        let n = there.len().min(buffer.len());
+        buffer[..n].copy_from_slice(&there[..n]);
+        Ok(n)
+    }
+
+    /// Moves the window to where `at` lies in it, and sends for the next ones.
+    fn advance(&self, state: &mut State, at: u64) -> Result<(), RemoteError> {
+        let runtime = runtime()?;
+        while state.coming.front().is_some_and(|next| !next.range.contains(&at)) {
+            state.coming.pop_front();
+        }
+        let (start, bytes) = match state.coming.pop_front() {
+            Some(mut next) => {
+                let bytes = runtime.block_on(&mut next.task).map_err(|error| {
+                    let url = self.object.url().to_string();
+                    RemoteError::Failed { url, detail: error.to_string() }
+                })??;
+                (next.range.start, bytes)
+            }
+            None => {
+                let range = self.window(at);
+                (range.start, runtime.block_on(self.object.range(range))?)
+            }
+        };
+        (state.start, state.held) = (start, bytes);
+        let mut next = state.coming.back().map_or(state.end(), |last| last.range.end);
+        while self.expected.contains(&next) && state.coming.len() < AHEAD {
+            let range = self.window(next);
+            let object = self.object.clone();
+            next = range.end;
+            let fetched = range.clone();
+            let task = runtime.spawn(async move { object.range(fetched).await });
+            state.coming.push_back(Coming { range, task });
+        }
+        Ok(())
+    }
+
+    /// The window that begins at `at`, or, near the end of the object, holds it.
+    fn window(&self, at: u64) -> Range<u64> {
+        if self.expected.contains(&at) {
+            return at..(at + self.block).min(self.expected.end);
+        }
+        // Parquet readers come from the end: one window for all of their steps.
+        let start = at.min(self.object.len().saturating_sub(GLANCE));
+        start..(start + GLANCE).min(self.object.len())
+    }
+}
+
+impl State {
+    fn end(&self) -> u64 {
+        self.start + self.held.len() as u64
+    }
+
+    fn holds(&self, at: u64) -> bool {
+        (self.start..self.end()).contains(&at)
+    }
+}
