@@ -13,7 +13,7 @@ use crate::composition::Composition;
 use crate::ledger::Ledger;
 use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
-use crate::shard::{Format, Input, InputError, Limits, Piece, RemoteError, expand, table};
+use crate::shard::{Format, Input, InputError, Limits, Piece, RemoteError, expand, remote, table};
 
 /// Reasons for quarantine and places of damage that are listed; the rest is counted.
 const LISTED: usize = 200;
@@ -106,12 +106,13 @@ pub fn gather(inputs: &[String], reading: Reading) -> Result<Gathered, AuditErro
     let mut ledgers: Vec<(String, Ledger)> = Vec::new();
     let (mut parts, mut folders, mut unfinished) = (Vec::new(), Vec::new(), false);
     let mut known_bytes = true;
-    for given in inputs {
+    for typed in inputs {
+        let given = &remote::shown(typed);
         let prefix = if inputs.len() > 1 { format!("{given}: ") } else { String::new() };
         let Some(folder) = output_folder(Path::new(given)) else {
             known_bytes = false;
             notices.insert(note(format!("{given}: attributes without their ledger, so what the policy did, damage and shares of bytes are not known")));
-            add_parts(expand(std::slice::from_ref(given))?, &prefix, &mut parts);
+            add_parts(expand(std::slice::from_ref(typed))?, &prefix, &mut parts);
             continue;
         };
         let attributes = folder.join("attributes/parable");
@@ -146,7 +147,7 @@ pub fn gather(inputs: &[String], reading: Reading) -> Result<Gathered, AuditErro
         notices.insert(alert("there are no documents: nothing can be said".into()));
     }
     Ok(Gathered {
-        inputs: inputs.to_vec(),
+        inputs: inputs.iter().map(|typed| remote::shown(typed)).collect(),
         folders,
         parts,
         tally,

@@ -19,7 +19,7 @@ use crate::pipeline::{self, Quiet, RunConfig, RunError};
 use crate::policy::Policy;
 use crate::scan::GateLevel;
 use crate::score::Model;
-use crate::shard::{FieldPaths, Format, Input, InputError, Limits, RemoteError, expand};
+use crate::shard::{FieldPaths, Format, Input, InputError, Limits, RemoteError, expand, remote};
 
 pub use compare::compare;
 pub use corpus::sample;
@@ -81,7 +81,8 @@ pub fn run(settings: &Settings, told: &dyn Fn(&str)) -> Result<Report, BenchErro
         corpus::write(&generated, settings.size, settings.seed, &settings.filters)?;
         (vec![generated.display().to_string()], format!("generated, seed {}", settings.seed))
     } else {
-        (settings.inputs.clone(), settings.inputs.join(" "))
+        let shown: Vec<_> = settings.inputs.iter().map(|i| remote::shown(i)).collect();
+        (settings.inputs.clone(), shown.join(" "))
     };
     let inputs = expand(&given)?;
     let parquet = kind_of(&inputs)?;

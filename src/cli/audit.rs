@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::audit::{self, Gathered, Notice, Quality, Reading, examples, review};
 use crate::score::Model;
-use crate::shard::{FieldPaths, expand};
+use crate::shard::{FieldPaths, expand, remote};
 
 #[derive(clap::Args)]
 #[command(
@@ -177,7 +177,7 @@ pub fn command(words: &[OsString]) -> String {
     };
     words
         .iter()
-        .map(|word| word.to_string_lossy().into_owned())
+        .map(|word| remote::shown(&word.to_string_lossy()))
         .enumerate()
         .map(|(i, word)| match (i, plain(&word)) {
             (0, _) => "parable".to_string(),

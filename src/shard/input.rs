@@ -87,7 +87,7 @@ pub fn expand(given: &[String]) -> Result<Vec<Input>, InputError> {
         let before = found.len();
         expand_one(item, &mut found)?;
         if found.len() == before {
-            return Err(InputError::Nothing { given: item.clone() });
+            return Err(InputError::Nothing { given: remote::shown(item) });
         }
     }
     Ok(found.into_values().collect())

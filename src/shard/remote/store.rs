@@ -153,7 +153,7 @@ pub fn list(url: &str) -> Result<Vec<(Object, PathBuf)>, RemoteError> {
     }
     let found = runtime.block_on(below(&store, key.trim_end_matches('/')))?;
     if found.is_empty() {
-        return Err(RemoteError::NotFound { url: shown(url) });
+        return Err(RemoteError::NotFound { url: shown(url).trim_end_matches('/').into() });
     }
     Ok(found)
 }
@@ -231,10 +231,11 @@ pub(super) fn error_of(url: &str, error: &object_store::Error) -> RemoteError {
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
             RemoteError::Denied { url, detail }
         }
-        _ if detail.contains("403") || detail.contains("401 ") => {
+        // Web servers: the library passes these on as they are.
+        _ if detail.contains("status code: 403") || detail.contains("status code: 401") => {
             RemoteError::Denied { url, detail }
         }
-        _ if detail.contains("redirect without LOCATION") || detail.contains("301") => {
+        _ if detail.contains("redirect without LOCATION") || detail.contains("status code: 301") => {
             RemoteError::Refused {
                 url,
                 hint: format!("the bucket is in another region ({detail}); set AWS_REGION"),

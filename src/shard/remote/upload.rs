@@ -264,3 +264,49 @@ impl Destination {
 fn local(path: &FilePath, error: &io::Error) -> RemoteError {
     RemoteError::Local { path: path.display().to_string(), detail: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use object_store::ObjectStoreExt;
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    fn destination() -> Destination {
+        let memory = Arc::new(InMemory::new());
+        let (objects, uploads) = (memory.clone(), Some(memory as Arc<dyn MultipartStore>));
+        let store = Store { objects, uploads, root: "mem://".into() };
+        Destination { store, prefix: Path::from("out"), url: "mem://out".into() }
+    }
+
+    #[test]
+    fn files_arrive_whole_and_what_others_wrote_stays() {
+        let to = destination();
+        let folder = tempfile::tempdir().expect("a folder");
+        let (small, large) = (folder.path().join("small"), folder.path().join("large"));
+        fs::write(&small, b"a line\n").expect("is written");
+        let bytes: Vec<u8> = (0..2 * PART + 5).map(|i| (i % 253) as u8).collect();
+        fs::write(&large, &bytes).expect("is written");
+        assert_eq!(to.occupied(), Ok(false));
+        to.put(&small, "theirs.txt", folder.path()).expect("is put");
+        assert_eq!(to.occupied(), Ok(false));
+        to.put(&small, "documents/a b/ü.jsonl", folder.path()).expect("is put");
+        to.put(&large, "documents/large.jsonl", folder.path()).expect("is put");
+        assert_eq!(to.occupied(), Ok(true));
+        let there = |name: &str| {
+            let key = to.key(name).expect("a key");
+            runtime().expect("a runtime").block_on(async {
+                let found = to.store.objects.get(&key).await.ok()?;
+                found.bytes().await.ok()
+            })
+        };
+        assert!(there("documents/large.jsonl").expect("is there") == bytes);
+        assert_eq!(there("documents/a b/ü.jsonl").expect("is there"), "a line\n");
+        // No note of an unfinished upload is left.
+        assert_eq!(fs::read_dir(folder.path()).expect("is read").count(), 2);
+        to.clear().expect("is cleared");
+        assert_eq!(to.occupied(), Ok(false));
+        assert_eq!(there("documents/large.jsonl"), None);
+        assert!(there("theirs.txt").is_some());
+    }
+}

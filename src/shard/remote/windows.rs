@@ -134,3 +134,74 @@ impl State {
         (self.start..self.end()).contains(&at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+    use object_store::path::Path;
+    use object_store::{ObjectStore, PutOptions};
+
+    use super::super::store::Store;
+    use super::*;
+
+    fn put(store: &InMemory, bytes: &[u8]) {
+        let put = store.put_opts(&Path::from("a"), bytes.to_vec().into(), PutOptions::default());
+        runtime().expect("a runtime").block_on(put).expect("is put");
+    }
+
+    fn object(bytes: &[u8]) -> (Arc<InMemory>, Object) {
+        let memory = Arc::new(InMemory::new());
+        put(&memory, bytes);
+        let store = Store { objects: memory.clone(), uploads: None, root: "mem://".into() };
+        let listed = runtime().expect("a runtime").block_on(async {
+            let options = object_store::GetOptions { head: true, ..Default::default() };
+            store.objects.get_opts(&Path::from("a"), options).await
+        });
+        (memory, Object::new(&store, &listed.expect("is there").meta))
+    }
+
+    /// Reads `length` bytes in steps that do not fit the windows.
+    fn read(windows: &Windows, mut at: u64, length: usize) -> Vec<u8> {
+        let (mut got, mut buffer) = (Vec::new(), [0; 7001]);
+        while got.len() < length {
+            let wanted = buffer.len().min(length - got.len());
+            match windows.read_at(&mut buffer[..wanted], at).expect("is read") {
+                0 => break,
+                n => {
+                    got.extend_from_slice(&buffer[..n]);
+                    at += n as u64;
+                }
+            }
+        }
+        got
+    }
+
+    #[test]
+    fn any_order_of_reads_gives_the_bytes_of_the_object() {
+        let bytes: Vec<u8> = (0..1_000_003u32).map(|i| (i / 3 % 251) as u8).collect();
+        let (_, object) = object(&bytes);
+        let here_and_there = Windows::new(&object);
+        let through = Windows::new(&object).ahead(100..900_000, GLANCE);
+        for (at, length) in
+            [(0, 10), (100, 900_000), (999_990, 99), (500_000, 200_000), (90, 150_000), (0, 1 << 20)]
+        {
+            let expected = &bytes[at..bytes.len().min(at + length)];
+            assert!(read(&here_and_there, at as u64, length) == expected, "{at} {length}");
+            assert!(read(&through, at as u64, length) == expected, "ahead: {at} {length}");
+        }
+        assert_eq!(read(&through, bytes.len() as u64, 10), b"");
+    }
+
+    #[test]
+    fn another_content_is_a_failure_that_stays() {
+        let (memory, object) = object(&vec![b'x'; 300_000]);
+        let windows = Windows::new(&object);
+        assert_eq!(windows.read_at(&mut [0; 10], 0), Ok(10));
+        put(&memory, &vec![b'y'; 300_000]);
+        let failed = windows.read_at(&mut [0; 10], 200_000).expect_err("has changed");
+        assert!(matches!(&failed, RemoteError::Changed { url, .. } if url == "mem://a"), "{failed}");
+        assert_eq!(object.failure(), Some(&failed));
+    }
+}

@@ -1,0 +1,160 @@
+"""What is read and written behind s3:// is, byte for byte, what a local run reads and writes."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import books, files, objects
+
+
+def faults(nth, request):
+    """Every third request fails in one of the ways in which requests fail."""
+    return ["unavailable", None, None, "cut", None, None][nth % 6]
+
+
+def same_run(out, whole):
+    assert files(out) == files(whole)
+    mine, theirs = (json.loads((at / "ledger.json").read_text()) for at in (out, whole))
+    assert books(mine) == books(theirs)
+
+
+@pytest.mark.parametrize("fault", [lambda nth, request: None, faults])
+def test_a_run_over_objects_is_the_run_over_files(parable, proxy, stored, whole_run, tmp_path, fault):
+    proxy.fault = fault
+    parable("run", stored, "-o", tmp_path / "out", "--policy", "condition", "-q", "-j", 3, status=1)
+    same_run(tmp_path / "out", whole_run)
+    if fault is faults:
+        assert len(proxy.broken()) > 10 and {"unavailable", "cut"} == set(proxy.broken())
+
+
+def test_a_globs_and_single_objects(parable, stored, corpus):
+    listed = lambda *given: json.loads(parable("scan", *given, "-o", "unused", "--dry-run", "--json").stdout)["shards"]
+    assert listed(stored) == listed(stored + "/") == listed(corpus)
+    assert listed(f"{stored}/deep/*.zst") == listed(f"{corpus}/deep/*.zst")
+    assert listed(f"{stored}/**/*.gz") == listed(f"{corpus}/**/*.gz")
+    assert listed(f"{stored}/*/er/m*") == listed(f"{corpus}/*/er/m*")
+    assert [s["path"] for s in listed(f"{stored}/plain.jsonl", f"{stored}/torn.txt")] == ["plain.jsonl", "torn.txt"]
+
+
+def test_outputs_behind_a_url(parable, proxy, s3, stored, whole_run, tmp_path):
+    def fault(nth, request):
+        # The answer to the first completed upload is lost: it must not be taken for a failure.
+        if request["method"] == "POST" and "uploadId" in request["path"]:
+            return "lost" if not any(f == "lost" for _, f in proxy.seen) else None
+        return faults(nth, request) if request["method"] != "POST" else None
+
+    proxy.fault = fault
+    words = ["run", stored, "-o", "s3://corpora/out/a", "--work", tmp_path / "work", "--policy", "condition", "-q"]
+    parable(*words, status=1)
+    assert "lost" in proxy.broken() and "cut" in proxy.broken()
+    written = objects(s3, "out/a")
+    ledger, audit, report = (written.pop(name) for name in ("ledger.json", "audit.json", "report.html"))
+    assert written == files(whole_run)
+    assert books(json.loads(ledger)) == books(json.loads((whole_run / "ledger.json").read_text()))
+    assert json.loads(audit)["totals"]["documents"] and b"<html" in report
+    assert s3.list_multipart_uploads(Bucket="corpora").get("Uploads", []) == []
+    assert not (tmp_path / "work/documents/plain.jsonl").exists(), "documents do not stay on this machine"
+    # What stands there is not written over, and --force takes away what is no longer written.
+    again = parable(*words[:4], "--work", tmp_path / "other", "-q", status=2)
+    assert "holds an earlier run" in again.stderr and "--force" in again.stderr
+    proxy.fault = lambda nth, request: None
+    parable("run", f"{stored}/torn.txt", "-o", "s3://corpora/out/a", "--work", tmp_path / "other", "--force", "-q", status=1)
+    assert set(objects(s3, "out/a")) >= {"documents/torn.txt"} and "documents/plain.jsonl" not in objects(s3, "out/a")
+
+
+def test_a_killed_run_goes_on_and_leaves_no_unfinished_upload(binary, parable, environment, proxy, s3, stored, whole_run, tmp_path):
+    words = ["run", stored, "-o", "s3://corpora/out/b", "--work", tmp_path / "work", "--policy", "condition", "-q"]
+    parts = lambda: sum(1 for request, _ in proxy.seen if request["method"] == "PUT" and "partNumber=2" in request["path"])
+
+    def slow(nth, request):
+        if request["method"] == "PUT" and "partNumber=2" in request["path"]:
+            time.sleep(2)
+        return None
+
+    proxy.fault = slow
+    running = subprocess.Popen([binary, *map(str, words)], env=environment, stderr=subprocess.PIPE)
+    until = time.monotonic() + 120
+    # The lock is taken while the request is held back, so what is seen here is under way.
+    while not [r for r in list(proxy.seen) if "partNumber=1" in r[0]["path"]]:
+        assert running.poll() is None and time.monotonic() < until, running.stderr.read()
+        time.sleep(0.01)
+    time.sleep(0.3)
+    running.send_signal(signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL
+    assert s3.list_multipart_uploads(Bucket="corpora").get("Uploads", []) != []
+    assert "ledger.json" not in objects(s3, "out/b")
+    whole = files(whole_run)
+    assert all(whole[name] == body for name, body in objects(s3, "out/b").items()), "nothing half is visible"
+    time.sleep(2)  # for the requests that are still held back
+    proxy.fault = lambda nth, request: None
+    assert "--resume" in parable(*words, status=2).stderr
+    parable(*words, "--resume", status=1)
+    written = objects(s3, "out/b")
+    assert {name: body for name, body in written.items() if "/" in name} == whole
+    assert s3.list_multipart_uploads(Bucket="corpora").get("Uploads", []) == []
+    assert parts() >= 1
+
+
+def test_an_object_that_changes_is_an_error_that_names_it(parable, proxy, s3, tmp_path):
+    line = b'{"id": "a", "text": "%s"}\n' % (b"x" * 1000)
+    s3.put_object(Bucket="corpora", Key="moving/a.jsonl", Body=line * 9000)
+
+    def change(nth, request):
+        # Once the first window has been asked for, the object is another of the same size.
+        if request["range"] and not change.done:
+            change.done = True
+        elif request["range"]:
+            s3.put_object(Bucket="corpora", Key="moving/a.jsonl", Body=line.replace(b"x", b"y") * 9000)
+
+    change.done = False
+    proxy.fault = change
+    failed = parable("scan", "s3://corpora/moving/a.jsonl", "-o", tmp_path / "out", status=2)
+    assert "s3://corpora/moving/a.jsonl: changed while it was being read" in failed.stderr
+    assert not (tmp_path / "out/ledger.json").exists()
+
+
+def test_a_line_that_stays_dead_stops_the_run_and_is_no_damage(parable, proxy, stored, whole_run, tmp_path):
+    words = ["run", stored, "-o", tmp_path / "out", "--policy", "condition", "-q"]
+    proxy.fault = lambda nth, request: "denied" if request["range"] and "plain" in request["path"] and nth > 12 else None
+    failed = parable(*words, status=2)
+    assert "s3://corpora/in/plain.jsonl: access denied" in failed.stderr
+    proxy.fault = lambda nth, request: None
+    parable(*words, "--resume", status=1)
+    same_run(tmp_path / "out", whole_run)
+
+
+def test_errors_say_what_and_where(parable, proxy, stored, tmp_path):
+    scan = lambda url, out=None: parable("scan", url, "-o", out or tmp_path / "out", status=2).stderr
+    assert "s3://corpora/in/none.jsonl: not found" in scan("s3://corpora/in/none.jsonl")
+    assert "s3://corpora/none: not found" in scan("s3://corpora/none/")
+    assert "s3://nowhere/a.jsonl: not found" in scan("s3://nowhere/a.jsonl")
+    assert "no shard found" in scan(f"{stored}/*.md")
+    assert "unknown ending" in scan(f"{stored}/README.md")
+    assert "ftp://host/a.jsonl: not a usable URL" in scan("ftp://host/a.jsonl")
+    assert "s3:///a.jsonl: not a usable URL" in scan("s3:///a.jsonl")
+    assert "--work" in scan(stored, "s3://corpora/out/c")
+    assert "outputs go to s3://" in parable("scan", stored, "-o", "https://h/x", "--work", tmp_path / "w", status=2).stderr
+    proxy.fault = lambda nth, request: "denied"
+    assert "s3://corpora/in: access denied" in scan(stored)
+
+
+def test_other_verbs_read_objects_too(parable, stored, corpus, s3, whole_run, tmp_path):
+    for words in (["explain", "deep/er/members.jsonl.gz", "--json"], ["explain", "plain.jsonl", "--id", "dull-5999", "--json"]):
+        theirs, mine = (parable(words[0], f"{at}/{words[1]}", *words[2:]).stdout for at in (corpus, stored))
+        assert mine == theirs and json.loads(mine)
+    # Away from its run, whose ledger an audit would find.
+    attributes = tmp_path / "attributes"
+    shutil.copytree(whole_run / "attributes/parable", attributes)
+    for path in attributes.rglob("*"):
+        if path.is_file():
+            s3.upload_file(str(path), "corpora", f"attributes/{path.relative_to(attributes)}")
+    figures = []
+    for given in ("s3://corpora/attributes", attributes):
+        parable("audit", given, "-o", tmp_path / "r.html", "--json", tmp_path / "a.json", "-q")
+        figures.append(json.loads((tmp_path / "a.json").read_text()))
+    assert figures[0]["totals"]["documents"] > 9000
+    for what in ("totals", "headline", "tables", "shards", "rules"):
+        assert figures[0][what] == figures[1][what], what

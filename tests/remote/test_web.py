@@ -1,0 +1,81 @@
+"""Files behind a plain web server, with and without ranges."""
+
+import http.server
+import json
+import re
+import threading
+
+import pytest
+from conftest import books, files
+
+
+class Plain(http.server.SimpleHTTPRequestHandler):
+    """Whole files only, and only to those who have the signature."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *words):
+        pass
+
+    def do_GET(self):
+        path, _, query = self.path.partition("?")
+        if query != "signature=top-secret":
+            return self.send_error(403)
+        self.server.asked.append((path, self.headers.get("Range")))
+        super().do_GET()
+
+
+class Ranges(Plain):
+    """Ranges too; no entity tags, so that the time of the last change tells contents apart."""
+
+    def send_head(self):
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")
+        path = self.translate_path(self.path)
+        if not wanted:
+            return super().send_head()
+        with open(path, "rb") as file:
+            body = file.read()
+        start, end = int(wanted[1]), min(int(wanted[2]) + 1, len(body))
+        if start >= len(body):
+            return self.send_error(416)
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(body)}")
+        self.send_header("Content-Length", str(end - start))
+        self.end_headers()
+        self.wfile.write(body[start:end])
+
+
+@pytest.fixture(params=[Plain, Ranges])
+def web(request, corpus):
+    handler = lambda *words: request.param(*words, directory=str(corpus))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.asked, server.kind = [], request.param
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_a_run_over_addresses_is_the_run_over_files(parable, web, corpus, tmp_path):
+    names = ["plain.jsonl", "deep/frames.jsonl.zst", "rows.parquet"]
+    (corpus / "empty.jsonl").touch()
+    at = f"http://127.0.0.1:{web.server_address[1]}"
+    given = [f"{at}/{name}?signature=top-secret" for name in [*names, "empty.jsonl"]]
+    remote, local = tmp_path / "remote", tmp_path / "local"
+    done = parable("run", *given, "-o", remote, "--policy", "condition")
+    parable("run", *(corpus / name for name in [*names, "empty.jsonl"]), "-o", local, "--policy", "condition", "-q")
+    (corpus / "empty.jsonl").unlink()
+    assert files(remote) == files(local)
+    ledgers = [json.loads((out / "ledger.json").read_text()) for out in (remote, local)]
+    assert books(ledgers[0]) == books(ledgers[1])
+    told = done.stdout + done.stderr + "".join(p.read_text("utf-8", "replace") for p in remote.rglob("*") if p.suffix in (".json", ".html", ".jsonl") and p.is_file())
+    assert "top-secret" not in told
+    ranged = [r for path, r in web.asked if r and path == "/plain.jsonl"]
+    assert len(ranged) > 10 if web.kind is Ranges else len(ranged) <= 4
+
+
+def test_what_the_server_refuses(parable, web, tmp_path):
+    at = f"http://127.0.0.1:{web.server_address[1]}"
+    denied = parable("scan", f"{at}/plain.jsonl?signature=wrong", "-o", tmp_path / "out", status=2)
+    assert f"{at}/plain.jsonl: access denied" in denied.stderr and "wrong" not in denied.stderr
+    missing = parable("scan", f"{at}/none.jsonl?signature=top-secret", "-o", tmp_path / "out", status=2)
+    assert f"{at}/none.jsonl: not found" in missing.stderr and "top-secret" not in missing.stderr
