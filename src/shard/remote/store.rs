@@ -235,7 +235,9 @@ pub(super) fn error_of(url: &str, error: &object_store::Error) -> RemoteError {
         _ if detail.contains("status code: 403") || detail.contains("status code: 401") => {
             RemoteError::Denied { url, detail }
         }
-        _ if detail.contains("redirect without LOCATION") || detail.contains("status code: 301") => {
+        _ if detail.contains("redirect without LOCATION")
+            || detail.contains("status code: 301") =>
+        {
             RemoteError::Refused {
                 url,
                 hint: format!("the bucket is in another region ({detail}); set AWS_REGION"),

@@ -184,9 +184,14 @@ mod tests {
         let (_, object) = object(&bytes);
         let here_and_there = Windows::new(&object);
         let through = Windows::new(&object).ahead(100..900_000, GLANCE);
-        for (at, length) in
-            [(0, 10), (100, 900_000), (999_990, 99), (500_000, 200_000), (90, 150_000), (0, 1 << 20)]
-        {
+        for (at, length) in [
+            (0, 10),
+            (100, 900_000),
+            (999_990, 99),
+            (500_000, 200_000),
+            (90, 150_000),
+            (0, 1 << 20),
+        ] {
             let expected = &bytes[at..bytes.len().min(at + length)];
             assert!(read(&here_and_there, at as u64, length) == expected, "{at} {length}");
             assert!(read(&through, at as u64, length) == expected, "ahead: {at} {length}");
@@ -201,7 +206,10 @@ mod tests {
         assert_eq!(windows.read_at(&mut [0; 10], 0), Ok(10));
         put(&memory, &vec![b'y'; 300_000]);
         let failed = windows.read_at(&mut [0; 10], 200_000).expect_err("has changed");
-        assert!(matches!(&failed, RemoteError::Changed { url, .. } if url == "mem://a"), "{failed}");
+        assert!(
+            matches!(&failed, RemoteError::Changed { url, .. } if url == "mem://a"),
+            "{failed}"
+        );
         assert_eq!(object.failure(), Some(&failed));
     }
 }
