@@ -147,7 +147,8 @@ mod tests {
     use super::*;
 
     fn put(store: &InMemory, bytes: &[u8]) {
-        let put = store.put_opts(&Path::from("a"), bytes.to_vec().into(), PutOptions::default());
+        let key = Path::from("a");
+        let put = store.put_opts(&key, bytes.to_vec().into(), PutOptions::default());
         runtime().expect("a runtime").block_on(put).expect("is put");
     }
 
