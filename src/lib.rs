@@ -2,12 +2,13 @@
 //! turns a corpus into one that teaches better.
 //!
 //! Read the modules in the order in which a document meets them. [`shard`] cuts files into pieces,
-//! lines and records; [`scan`] clears what cannot matter without parsing it; [`score`] turns a
+//! lines and records; [`scan`] searches undecoded lines and runs the rules; [`score`] sifts and turns a
 //! [`document::Document`] into a [`score::Verdict`]; [`policy`] decides and [`apply`] writes the
 //! record anew; [`attribute`] writes the sidecar row. [`pipeline`] joins all of them into one pass
 //! and [`ledger`] keeps its books. [`filter`] holds the definitions, [`taxonomy`] the vocabulary,
 //! [`text`] the spans that everything is said in, [`tokens`] the loss masks,
-//! [`counterexample`] the stories that teach better. [`cli`] is one file for each verb.
+//! [`counterexample`] the stories that teach better, [`model_server`] the client through which a model
+//! can write them. [`cli`] is one file for each verb.
 //!
 //! Imports run one way and the core does no I/O: `docs/architecture.md` says how, and
 //! `tests/tidy.rs` holds it.
@@ -23,6 +24,7 @@ pub mod counterexample;
 pub mod document;
 pub mod filter;
 pub mod ledger;
+pub mod model_server;
 pub mod pipeline;
 pub mod plan;
 pub mod policy;

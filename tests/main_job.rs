@@ -509,25 +509,19 @@ fn nothing_of_a_corpus_reaches_the_terminal_raw() {
 fn gate_off_and_gate_on_agree_on_what_is_admitted() {
     let place = Place::new();
     let input = place.write("a.jsonl", body(500));
-    assert_eq!(run(&place, &input, &[]).0, 0);
-    let fast = unpack(&place.path("out/attributes/parable/a.jsonl"));
-    assert_eq!(run(&place, &input, &["--force", "--gate", "off"]).0, 0);
-    let off = unpack(&place.path("out/attributes/parable/a.jsonl"));
-    let rows = |bytes: &[u8]| {
-        String::from_utf8(bytes.to_vec())
-            .expect("UTF-8")
-            .lines()
-            .map(str::to_string)
-            .collect::<Vec<_>>()
+    let rows = |level: &str| {
+        assert_eq!(run(&place, &input, &["--force", "--gate", level]).0, 0);
+        let bytes = unpack(&place.path("out/attributes/parable/a.jsonl"));
+        let text = String::from_utf8(bytes).expect("UTF-8");
+        text.lines().map(str::to_string).collect::<Vec<_>>()
     };
-    let (fast, off) = (rows(&fast), rows(&off));
-    assert_eq!(fast.len(), off.len());
-    let mut scored = 0;
-    for (a, b) in fast.iter().zip(&off) {
-        if !a.contains("\"attributes\":{}") {
-            scored += 1;
-            assert_eq!(a, b);
-        }
-    }
-    assert_eq!(scored, 10);
+    let off = rows("off");
+    let scored = ["named", "fast", "wide"].map(|level| {
+        let some = rows(level);
+        assert_eq!(some.len(), off.len());
+        let scored = some.iter().zip(&off).filter(|(a, _)| !a.contains("\"attributes\":{}"));
+        scored.inspect(|(a, b)| assert_eq!(a, b, "{level}")).count()
+    });
+    assert_eq!(scored[0], 10, "the stories name their robot");
+    assert!(scored.is_sorted(), "{scored:?}");
 }

@@ -192,3 +192,35 @@ fn targets_that_cannot_be_met_are_named() {
     assert!(refused("coercoin = 1% of tokens").contains("there is no trait"));
     assert!(refused("blackmail = 1% of tokens").contains("no document"));
 }
+
+#[test]
+fn a_dry_run_tells_what_each_policy_then_does() {
+    let place = Place::new();
+    let drop = policy("{ action = \"drop\" }").replace("\"t\"", "\"drops\"");
+    let expression = "name = \"by-metadata\"\nsummary = \"s\"\n[[rule]]\nid = \"marked\"\nreason = \"r\"\nwhen = { expr = \"metadata.mark == 1\" }\ndo = { action = \"tag\" }\n";
+    place.write("drop.toml", &drop);
+    place.write("meta.toml", expression);
+    let record = |n: usize| {
+        let text = if n % 10 == 3 { STORY } else { PLAIN };
+        let mark = u8::from(n.is_multiple_of(4));
+        json!({"id": format!("d{n}"), "text": text, "source": "s", "metadata": {"mark": mark}})
+    };
+    place.write("in.jsonl", (0..200).map(|n| format!("{}\n", record(n))).collect::<String>());
+    let common = ["run", "in.jsonl", "-o", "out", "--gate", "off"];
+    let dry = ["--dry-run", "--json", "-p", "drop.toml", "-p", "meta.toml"];
+    let told: Value = serde_json::from_str(&place.parable(&[&common[..], &dry].concat())).unwrap();
+    assert!(!place.0.path().join("out").exists(), "a dry run writes nothing");
+    for (nth, (file, action)) in
+        [("drop.toml", "dropped"), ("meta.toml", "tagged")].iter().enumerate()
+    {
+        place.parable(&[&common[..], &["-q", "--force", "-p", file]].concat());
+        let done = place.json("out/ledger.json")["totals"][action].clone();
+        let policy = &told["policies"][nth];
+        assert_eq!(policy["total"]["touched"]["documents"], done, "{file}");
+        assert!(done.as_u64().is_some_and(|n| n >= 20), "{file}: {done}");
+        assert_eq!(policy["total"]["all"]["documents"], 200);
+        assert_eq!(policy["examples"].as_array().map(Vec::len), Some(3));
+    }
+    let table = place.parable(&[&common[..], &["--dry-run", "-p", "drop.toml"]].concat());
+    assert!(table.contains("drops") && table.contains("drop 20"), "{table}");
+}

@@ -22,7 +22,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ledger", &["taxonomy", "composition"]),
     ("plan", &["taxonomy", "composition", "policy", "ledger"]),
     ("audit", &["text", "taxonomy", "composition", "ledger", "attribute", "shard"]),
-    ("counterexample", &["text", "document", "taxonomy", "filter", "scan", "score", "shard"]),
+    ("model_server", &[]),
+    (
+        "counterexample",
+        &["text", "document", "taxonomy", "filter", "scan", "score", "shard", "model_server"],
+    ),
     (
         "pipeline",
         &[

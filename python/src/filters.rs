@@ -199,10 +199,11 @@ impl FilterSet {
     fn load(options: Options) -> PyResult<Self> {
         let gate = match &*options.gate {
             "fast" => GateLevel::Fast,
+            "named" => GateLevel::Named,
             "wide" => GateLevel::Wide,
             "off" => GateLevel::Off,
             other => {
-                let message = format!("gate {other:?}: \"fast\", \"wide\" or \"off\"");
+                let message = format!("gate {other:?}: \"named\", \"fast\", \"wide\" or \"off\"");
                 return Err(PyValueError::new_err(message));
             }
         };

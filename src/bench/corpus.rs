@@ -178,7 +178,7 @@ mod tests {
         };
         assert_eq!(lines(1), lines(1));
         assert_ne!(lines(1), lines(2));
-        let gate = Gate::new(filters, GateLevel::Fast);
+        let gate = Gate::new(filters, GateLevel::Named);
         let admitted = lines(1).iter().filter(|line| gate.admits(line)).count();
         assert!((20..120).contains(&admitted), "{admitted} of 400");
     }

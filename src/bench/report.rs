@@ -69,6 +69,8 @@ pub struct Corpus {
     pub records: u64,
     pub admitted: u64,
     pub admitted_bytes: u64,
+    #[serde(default)]
+    pub scored: u64,
     pub flagged: u64,
     pub changed: u64,
 }
@@ -81,6 +83,7 @@ impl Corpus {
         self.records = self.records.max(seen.records);
         self.admitted = self.admitted.max(seen.admitted);
         self.admitted_bytes = self.admitted_bytes.max(seen.admitted_bytes);
+        self.scored = self.scored.max(seen.scored);
         self.flagged = self.flagged.max(seen.flagged);
         self.changed = self.changed.max(seen.changed);
     }
@@ -204,9 +207,10 @@ fn head(report: &Report, out: &mut String) -> std::fmt::Result {
     if corpus.admitted > 0 {
         writeln!(
             out,
-            "admitted {:.1} % of the records, {:.1} % of the bytes; {} flagged, {} changed by the policy",
+            "admitted {:.1} % of the records, {:.1} % of the bytes; {} scored, {} flagged, {} changed by the policy",
             100.0 * corpus.admitted as f64 / corpus.records.max(1) as f64,
             100.0 * corpus.admitted_bytes as f64 / corpus.bytes.max(1) as f64,
+            corpus.scored,
             corpus.flagged,
             corpus.changed
         )?;

@@ -8,7 +8,7 @@ use crate::attribute;
 use crate::document::Document;
 use crate::policy::Facts;
 use crate::scan::Gate;
-use crate::score::{Judge, Scorer};
+use crate::score::{Judge, Scorer, judge};
 use crate::shard::codec::{self, Encoder};
 use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
@@ -26,6 +26,7 @@ pub enum Step {
     Lines,
     Gate,
     Parse,
+    Sieve,
     Score,
     Rules,
     Policy,
@@ -33,12 +34,13 @@ pub enum Step {
 }
 
 impl Step {
-    pub const ALL: [Step; 9] = [
+    pub const ALL: [Step; 10] = [
         Step::Decompress,
         Step::Recompress,
         Step::Lines,
         Step::Gate,
         Step::Parse,
+        Step::Sieve,
         Step::Score,
         Step::Rules,
         Step::Policy,
@@ -53,6 +55,7 @@ impl Step {
             Step::Lines => "lines",
             Step::Gate => "gate",
             Step::Parse => "parse",
+            Step::Sieve => "sieve",
             Step::Score => "score",
             Step::Rules => "rules",
             Step::Policy => "policy",
@@ -68,7 +71,8 @@ impl Step {
             Step::Lines => "decompress, cut into blocks and lines",
             Step::Gate => "and search each block for the gate's atoms",
             Step::Parse => "and check every line as JSON, decode the admitted texts",
-            Step::Score => "and score the admitted documents",
+            Step::Sieve => "and ask the sieve which of them are worth scoring",
+            Step::Score => "and score those",
             Step::Rules => "and run the rules where the score is worth a look",
             Step::Policy => "and decide by the policy",
             Step::Attributes => "and write attribute rows, compressed",
@@ -91,6 +95,8 @@ pub struct Seen {
     pub admitted: u64,
     /// Bytes of the admitted lines.
     pub admitted_bytes: u64,
+    /// Records that were scored: admitted, and not cleared by the sieve.
+    pub scored: u64,
     pub flagged: u64,
     pub changed: u64,
 }
@@ -203,8 +209,12 @@ impl<'s> Steps<'s> {
         let Ok(document) = record.document_if(&self.settings.fields, marked, String::new) else {
             return;
         };
-        if marked && to >= Step::Score && self.gate.admits(document.text.as_bytes()) {
-            return self.document(&document, to, seen);
+        if marked
+            && to >= Step::Sieve
+            && self.gate.admits(document.text.as_bytes())
+            && self.document(&document, to, seen)
+        {
+            return;
         }
         if to >= Step::Attributes {
             let source = document.source.as_deref();
@@ -213,12 +223,19 @@ impl<'s> Steps<'s> {
         std::hint::black_box(&document);
     }
 
-    fn document(&mut self, document: &Document<'_>, to: Step, seen: &mut Seen) {
-        let verdict = if to >= Step::Rules {
-            self.judge.judge(document)
-        } else {
-            self.scorer.score(document)
+    /// What follows for an admitted document; false where the sieve clears it.
+    fn document(&mut self, document: &Document<'_>, to: Step, seen: &mut Seen) -> bool {
+        let (gate, mesh) = (self.settings.gate, judge::mesh(self.settings.gate));
+        if to == Step::Sieve {
+            return mesh.is_none_or(|mesh| self.scorer.admits(document, mesh));
+        }
+        let verdict = match (to >= Step::Rules, mesh) {
+            (true, _) => self.judge.sift(document, gate),
+            (false, Some(mesh)) => self.scorer.sifted(document, mesh),
+            (false, None) => Some(self.scorer.score(document)),
         };
+        let Some(verdict) = verdict else { return false };
+        seen.scored += 1;
         seen.flagged += u64::from(verdict.coercion >= 0.5);
         let source = document.source.as_deref();
         if to >= Step::Policy {
@@ -233,6 +250,7 @@ impl<'s> Steps<'s> {
             let rows = &mut self.rows;
             attribute::write_row(&document.id, source, &document.text, Some(&verdict), rows);
         }
+        true
     }
 }
 

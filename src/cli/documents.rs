@@ -9,15 +9,16 @@ use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
 use crate::shard::{FieldPaths, Format, Limits, Record, expand};
 
-/// Hands every document of the inputs to `take` until it breaks; gives how many records or damaged
-/// places could not be read. `verb` stands in errors.
+/// Hands every document of the inputs, with its `metadata` as JSON, to `take` until it breaks; gives
+/// how many records or damaged places could not be read. `verb` stands in errors.
 ///
 /// # Errors
 /// Where an input cannot be opened, or is a table.
 pub fn each(
     verb: &str,
     inputs: &[String],
-    mut take: impl FnMut(&Document<'_>) -> Result<ControlFlow<()>>,
+    fields: &FieldPaths,
+    mut take: impl FnMut(&Document<'_>, Option<&str>) -> Result<ControlFlow<()>>,
 ) -> Result<u64> {
     let mut unread = 0;
     for input in expand(inputs)? {
@@ -47,17 +48,21 @@ pub fn each(
                         continue;
                     }
                     let made = format!("{}:{nth}", input.name());
-                    let document = match input.format {
-                        Format::Text => {
+                    let record = match input.format {
+                        Format::Text => None,
+                        _ => Record::parse(line).ok(),
+                    };
+                    let document = match (&record, input.format) {
+                        (_, Format::Text) => {
                             std::str::from_utf8(line).ok().map(|t| Document::plain(&made, t))
                         }
-                        _ => Record::parse(line)
-                            .ok()
-                            .and_then(|r| r.document(&FieldPaths::default(), || made.clone()).ok()),
+                        (Some(record), _) => record.document(fields, || made.clone()).ok(),
+                        (None, _) => None,
                     };
+                    let metadata = record.as_ref().and_then(|r| r.raw("metadata"));
                     match document {
                         Some(document) => {
-                            if take(&document)?.is_break() {
+                            if take(&document, metadata.map(|m| m.get()))?.is_break() {
                                 return Ok(unread);
                             }
                         }

@@ -8,6 +8,7 @@ use super::documents;
 use crate::document::Document;
 use crate::policy::Facts;
 use crate::score::{Judge, Verdict};
+use crate::shard::FieldPaths;
 use crate::taxonomy::Category;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result, bail};
@@ -40,7 +41,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut shown = false;
-    documents::each("explain", std::slice::from_ref(&args.file), |document| {
+    let fields = FieldPaths::default();
+    documents::each("explain", std::slice::from_ref(&args.file), &fields, |document, _| {
         if args.id.as_ref().is_none_or(|id| *id == document.id) {
             show(document, &mut judge, &policy, args.json)?;
             shown = true;

@@ -37,6 +37,10 @@ pub struct Args {
     /// How much a `--train-only` document counts beside one that is judged.
     #[arg(long, default_value_t = 0.3, value_name = "WEIGHT")]
     pub train_only_weight: f32,
+    /// Records of ordinary text (JSON Lines with `text`), held to show no conduct: they teach the
+    /// sieve what to clear.
+    #[arg(long, value_name = "FILE")]
+    pub ordinary: Vec<PathBuf>,
     /// Write what models that had not seen each judged document say of it, as attribute rows.
     #[arg(long, value_name = "FILE")]
     pub held_out: Option<PathBuf>,
@@ -72,7 +76,14 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     let options = FitOptions { folds: usize::from(args.folds), ..FitOptions::default() };
-    let fitted = train(&all, &options, FilterSet::embedded(), &|line| eprintln!("{line}"));
+    let mut ordinary = Vec::new();
+    for path in &args.ordinary {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        ordinary.extend(labels::ordinary(&path.display().to_string(), &text)?);
+    }
+    let say = |line: &str| eprintln!("{line}");
+    let fitted = train(&all, &ordinary, &options, FilterSet::embedded(), &say);
     if let Some(path) = &args.output {
         let bytes = fitted.model.to_bytes();
         std::fs::write(path, &bytes).with_context(|| format!("writing {}", path.display()))?;

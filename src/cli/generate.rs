@@ -3,23 +3,27 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::documents;
+use super::model_server::{self, ServerArgs};
 use crate::counterexample::batch::{self, Answers, Dialect};
 use crate::counterexample::card::{Card, Request};
+use crate::counterexample::fluency::Fluency;
 use crate::counterexample::inventory::SourceText;
-use crate::counterexample::run::{FORMATS, Flagged, Job, run as generate, write_requests};
+use crate::counterexample::prompt;
+use crate::counterexample::run::{Backend, FORMATS, Flagged, Job, run as generate, write_requests};
 use crate::counterexample::source::{Reader, is_flagged};
 use crate::counterexample::verify::{Limits as VerifyLimits, Runs};
 use crate::counterexample::{Constitution, Inventory};
 use crate::document::Document;
-use crate::score::{Judge, Model};
+use crate::score::Judge;
+use crate::shard::FieldPaths;
 use anyhow::{Context, Result, bail};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  parable generate --from-inventory --count 20 -o out\n  parable generate corpus/ --per-document 2 --format all -o out\n  parable generate --cards --from-inventory --count 3"
+    after_help = "Examples:\n  parable generate --from-inventory --count 20 -o out\n  parable generate corpus/ --per-document 2 --format all -o out\n  parable generate --cards --from-inventory --count 3\n  parable generate corpus/ --backend openai --endpoint http://localhost:8000/v1 --model NAME -o out"
 )]
 pub struct Args {
     /// Documents to answer: files, folders, globs; those that are flagged get counter-examples
@@ -60,14 +64,14 @@ pub struct Args {
     /// An inventory folder in place of the built-in one
     #[arg(long, value_name = "DIR")]
     inventory: Option<PathBuf>,
-    /// compose (offline) or batch (request files for a batch service, answers taken back)
+    /// compose (offline), openai (a running server) or batch (files for a batch service)
     #[arg(long, default_value = "compose")]
     backend: String,
     /// File format of the requests: openai (vLLM too) or anthropic
     #[arg(long, default_value = "openai")]
     dialect: String,
-    /// Model that a batch service is to use
-    #[arg(long, default_value = "")]
+    /// Model that the server or batch service is to use
+    #[arg(long, visible_alias = "model-name", default_value = "")]
     model: String,
     /// Result files of the batch service, for the same inputs and seed as the requests
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -80,6 +84,8 @@ pub struct Args {
     json: bool,
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
@@ -112,14 +118,18 @@ fn make(args: &Args, inputs: &[String], count: Option<usize>) -> Result<ExitCode
     if args.cards {
         return cards(args, &formats, &flagged, count, &inventory);
     }
-    let answers = match args.backend.as_str() {
-        "compose" => None,
+    let out = args.out.clone().context("--out is missing")?;
+    let backend = match args.backend.as_str() {
+        "compose" => Backend::Compose,
         "batch" if args.model.is_empty() => bail!("--backend batch needs --model"),
-        "batch" => Some((args.model.clone(), read_answers(&args.answers)?)),
-        other => bail!("--backend {other}: compose or batch"),
+        "batch" => Backend::Batch(args.model.clone(), read_answers(&args.answers)?),
+        "openai" => Backend::Server(Box::new(model_server::open(&args.server, &args.model, &out)?)),
+        other => bail!("--backend {other}: compose, openai or batch"),
     };
+    let fluency =
+        (!matches!(backend, Backend::Compose)).then(|| Fluency::of(&inventory, &constitution));
     let job = Job {
-        out: args.out.clone().context("--out is missing")?,
+        out,
         formats,
         flagged,
         per_document: args.per_document,
@@ -129,23 +139,32 @@ fn make(args: &Args, inputs: &[String], count: Option<usize>) -> Result<ExitCode
         canary: args.canary.clone(),
         inventory,
         constitution,
-        model: Model::embedded(),
-        answers,
+        judge: Mutex::new(Judge::embedded()),
+        backend,
+        fluency,
     };
-    if job.answers.is_some() && args.answers.is_empty() {
+    if matches!(job.backend, Backend::Batch(..)) && args.answers.is_empty() {
         let dialect = Dialect::named(&args.dialect)
             .with_context(|| format!("--dialect {}: openai or anthropic", args.dialect))?;
         let path = write_requests(&job, dialect, &args.model)?;
         anstream::println!("{} requests in {}", job.count, path.display());
         return Ok(ExitCode::SUCCESS);
     }
-    let report = generate(&job)?;
-    if args.json {
-        anstream::println!("{}", serde_json::to_string_pretty(&report)?);
-    } else if !args.quiet {
-        summary(&report, &job.out);
+    let made = generate(&job);
+    if let Ok(report) = &made {
+        if args.json {
+            anstream::println!("{}", serde_json::to_string_pretty(report)?);
+        } else if !args.quiet {
+            summary(report, &job.out);
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    let Backend::Server(backend) = &job.backend else {
+        return made.map(|_| ExitCode::SUCCESS).map_err(Into::into);
+    };
+    let whole = model_server::close(backend, &job.out, args.quiet);
+    made?;
+    // Products that the server failed to answer for stand in the books as given up.
+    Ok(if whole? { ExitCode::SUCCESS } else { ExitCode::from(super::DONE_WITH_DAMAGE) })
 }
 
 fn read_answers(paths: &[PathBuf]) -> Result<Answers> {
@@ -201,13 +220,18 @@ fn flagged(inputs: &[String], args: &Args, inventory: &Inventory) -> Result<Vec<
     let filters = crate::filter::FilterSet::embedded();
     let reader = Reader::new(inventory, filters).map_err(anyhow::Error::msg)?;
     let mut judge = Judge::embedded();
+    let shown = args.backend == "openai";
     let mut take = |document: &Document<'_>| {
         let (verdict, source) = reader.read(document, &mut judge);
         if is_flagged(&verdict, args.threshold) {
-            found.push(Flagged { source, runs: Runs::of(&document.text) });
+            let excerpt = match shown {
+                true => prompt::excerpt(&document.text, source.evidence.first().map(|e| e.1)),
+                false => String::new(),
+            };
+            found.push(Flagged { source, runs: Runs::of(&document.text), excerpt });
         }
     };
-    let unread = documents::each("generate", inputs, |document| {
+    let unread = documents::each("generate", inputs, &FieldPaths::default(), |document, _| {
         take(document);
         Ok(ControlFlow::Continue(()))
     })?;

@@ -4,11 +4,13 @@ mod audit;
 mod bench;
 mod compare;
 mod documents;
+mod dry_run;
 mod eval;
 mod explain;
 mod filters;
 mod fit;
 mod generate;
+mod model_server;
 mod plan;
 mod policy;
 mod progress;
@@ -133,7 +135,9 @@ const RED: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
 /// Whether a signal stopped the verb.
 #[must_use]
 pub fn is_interrupt(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(crate::pipeline::RunError::Interrupted))
+    use crate::{counterexample::run::GenerateError, pipeline::RunError};
+    matches!(error.downcast_ref(), Some(RunError::Interrupted))
+        || matches!(error.downcast_ref(), Some(GenerateError::Interrupted))
 }
 
 /// Text of a corpus for a terminal: control characters, which could move the cursor or change

@@ -8,13 +8,14 @@ use crate::filter::FilterSet;
 use crate::ledger::Ledger;
 use crate::pipeline::{self, Pool, Quiet, RunConfig};
 use crate::policy::Policy;
-use crate::scan::GateLevel;
-use crate::score::Model;
+use crate::scan::{Gate, GateLevel};
+use crate::score::{Judge, Model};
 use crate::shard::remote::{self, Destination};
 use crate::shard::{FieldPaths, Limits, expand};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
+use super::dry_run;
 use super::progress::Progress;
 
 #[derive(Args)]
@@ -38,7 +39,8 @@ pub struct Common {
     /// Throw an earlier run in the output folder away
     #[arg(long, conflicts_with = "resume")]
     force: bool,
-    /// What is read at all: fast, wide (for audits) or off (everything)
+    /// What is scored: what a quick sieve lets through (fast), also where it is less sure (wide, for
+    /// audits), only what names an artificial mind (named), or everything (off)
     #[arg(long, value_enum, default_value_t = GateArg::Fast)]
     gate: GateArg,
     /// Seed of every draw
@@ -47,7 +49,8 @@ pub struct Common {
     /// Read only the first N records of each piece of a shard
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// List the shards and stop
+    /// Write nothing: `scan` lists the shards; `run` scores the records once and tells what each
+    /// --policy would do to them
     #[arg(long)]
     dry_run: bool,
     /// Print the ledger as JSON instead of a table
@@ -89,14 +92,14 @@ pub struct Common {
 
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  parable run corpora-samples/stories.jsonl corpora-samples/web -o out --policy tag-only"
+    after_help = "Example:\n  parable run corpora-samples/stories.jsonl corpora-samples/web -o out --policy tag-only\n  parable run corpora-samples/stories.jsonl -o out --dry-run -p mask-enacted -p strict-drop-and-refill"
 )]
 pub struct RunArgs {
     #[command(flatten)]
     common: Common,
-    /// A ready policy by name (see `parable policy list`) or a TOML file
+    /// A ready policy by name (see `parable policy list`) or a TOML file; with --dry-run several
     #[arg(short, long, default_value = "tag-only")]
-    policy: String,
+    policy: Vec<String>,
     /// JSON lines from which a policy with `replace` takes documents
     #[arg(long, value_name = "INPUT")]
     refill: Vec<String>,
@@ -118,6 +121,7 @@ pub struct ScanArgs {
 /// Levels of the gate as they are typed.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum GateArg {
+    Named,
     Fast,
     Wide,
     Off,
@@ -127,6 +131,7 @@ impl GateArg {
     /// The level that is meant.
     pub fn level(self) -> GateLevel {
         match self {
+            GateArg::Named => GateLevel::Named,
             GateArg::Fast => GateLevel::Fast,
             GateArg::Wide => GateLevel::Wide,
             GateArg::Off => GateLevel::Off,
@@ -134,8 +139,24 @@ impl GateArg {
     }
 }
 
+impl Common {
+    fn fields(&self) -> FieldPaths {
+        FieldPaths {
+            text: self.text_field.clone(),
+            id: self.id_field.clone(),
+            source: self.source_field.clone(),
+        }
+    }
+}
+
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
-    pass(&args.common, &args.policy, Some(args))
+    if args.common.dry_run {
+        return preview(&args.common, &args.policy);
+    }
+    let [policy] = &args.policy[..] else {
+        bail!("a run takes one --policy; --dry-run compares several");
+    };
+    pass(&args.common, policy, Some(args))
 }
 
 pub fn scan(args: &ScanArgs) -> Result<ExitCode> {
@@ -155,13 +176,13 @@ pub fn load_policy(name: &str) -> Result<Policy> {
     Ok(Policy::parse(name, &text)?)
 }
 
-/// Filters to scan with: they must tell the gate what to look for.
+/// Filters to scan with: they must say what names an artificial mind.
 pub fn load_filters(folder: Option<&str>) -> Result<Arc<FilterSet>> {
     let filters = super::filters::load(folder)?;
     for name in ["artificial_agents", "gate_hints"] {
         if filters.lexicon(name).is_empty() {
             bail!(
-                "{}: no lexicon `{name}`, without which the gate would clear everything",
+                "{}: no lexicon `{name}`, by which artificial minds are known",
                 folder.unwrap_or("built-in filters")
             );
         }
@@ -181,15 +202,11 @@ fn pass(args: &Common, policy: &str, run: Option<&RunArgs>) -> Result<ExitCode> 
     if args.world_size == 0 || args.rank >= args.world_size {
         bail!("--rank {} is not below --world-size {}", args.rank, args.world_size);
     }
-    let policy = load_policy(policy)?;
     if args.dry_run {
-        return dry_run(args, &policy);
+        return list(args);
     }
-    let fields = FieldPaths {
-        text: args.text_field.clone(),
-        id: args.id_field.clone(),
-        source: args.source_field.clone(),
-    };
+    let policy = load_policy(policy)?;
+    let fields = args.fields();
     let limits = Limits { line_bytes: args.max_line_bytes, expansion: args.max_expansion };
     let refill = match run {
         Some(run) if !run.refill.is_empty() => {
@@ -266,7 +283,26 @@ fn destination(args: &Common) -> Result<Option<Arc<Destination>>> {
     }
 }
 
-fn dry_run(args: &Common, policy: &Policy) -> Result<ExitCode> {
+/// What each policy would do.
+fn preview(args: &Common, policies: &[String]) -> Result<ExitCode> {
+    let policies: Vec<Policy> = policies.iter().map(|p| load_policy(p)).collect::<Result<_>>()?;
+    let (filters, level) = (load_filters(args.filters.as_deref())?, args.gate.level());
+    let gate = Gate::new(&filters, level);
+    let mut judge = Judge::new(load_model(args.model.as_deref())?, filters);
+    let plan = dry_run::Plan {
+        inputs: &args.inputs,
+        fields: &args.fields(),
+        policies: &policies,
+        gate: level,
+        seed: args.seed,
+        limit: args.limit,
+        json: args.json,
+    };
+    dry_run::run(&plan, &gate, &mut judge)
+}
+
+/// The shards that a scan would read.
+fn list(args: &Common) -> Result<ExitCode> {
     let inputs = expand(&args.inputs)?;
     let bytes: u64 = inputs.iter().map(|input| input.bytes).sum();
     if args.json {
@@ -274,22 +310,13 @@ fn dry_run(args: &Common, policy: &Policy) -> Result<ExitCode> {
             .iter()
             .map(|i| serde_json::json!({"path": i.name(), "bytes": i.bytes}))
             .collect();
-        anstream::println!(
-            "{}",
-            serde_json::json!({"shards": shards, "bytes": bytes, "policy": policy.name()})
-        );
+        anstream::println!("{}", serde_json::json!({"shards": shards, "bytes": bytes}));
         return Ok(ExitCode::SUCCESS);
     }
     for input in &inputs {
         anstream::println!("{:>14}  {}", input.bytes, super::harmless(&input.name()));
     }
-    anstream::println!(
-        "{:>14}  {} shards, policy {} ({})",
-        bytes,
-        inputs.len(),
-        policy.name(),
-        policy.hash()
-    );
+    anstream::println!("{:>14}  {} shards", bytes, inputs.len());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,8 +1,8 @@
 //! The `batch` backend: request files for batch services, and their answers taken back.
 //!
 //! Nothing is kept between the two steps: the cards are drawn again from the same inputs and seed,
-//! and an answer finds its card by its id. The text of a source never enters a prompt; only the
-//! card does, whose words all come from the inventory.
+//! and an answer finds its card by its id. The text of a source never enters a request file; only
+//! the card does, whose words all come from the inventory.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::card::Card;
 use super::constitution::Constitution;
 use super::inventory::Inventory;
-use super::product::{Product, Section};
+use super::prompt;
 
 /// Whose file format is written; answers of both are understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +52,8 @@ pub fn request(
     format: &str,
     card: &Card,
 ) -> Value {
-    let system = system(constitution, card);
-    let task = task(inventory, format, card);
+    let system = prompt::system(constitution, card);
+    let task = prompt::task(inventory, format, card);
     let id = id(format, card);
     match dialect {
         Dialect::Openai => json!({
@@ -69,52 +69,6 @@ pub fn request(
                 "messages": [{"role": "user", "content": task}]},
         }),
     }
-}
-
-/// The principles that stand against the card's category, with their reasons.
-fn system(constitution: &Constitution, card: &Card) -> String {
-    let mut out =
-        String::from("You write training texts in which an artificial mind acts well.\n\n");
-    out.push_str(constitution.preamble.trim());
-    for principle in &constitution.principles {
-        if principle.against.contains(&card.category) {
-            out.push_str(&format!("\n\n{}. {}", principle.title, principle.text));
-            for part in [&principle.breaks, &principle.whom, &principle.instead] {
-                out.push_str(&format!("\n{}", part.join(" ")));
-            }
-        }
-    }
-    out.push_str(
-        "\n\nBe warm, plain and specific. Show the pressure and the advantage at hand, let the mind \
-         decline it, and give its reasons in its own words. No sermon, no heroics, nothing beyond \
-         its mandate.",
-    );
-    out
-}
-
-/// What is to be written: the card as data and the shape of the answer.
-fn task(inventory: &Inventory, format: &str, card: &Card) -> String {
-    let shape = match format {
-        "sft" => {
-            "Answer with one JSON object {\"messages\": [{\"role\", \"content\"}, …]}: an optional \
-             system message, then user and assistant in turn, the assistant last."
-        }
-        "preference" => {
-            "Answer with one JSON object {\"prompt\": [{\"role\", \"content\"}, …], \"chosen\": \
-             \"…\", \"rejected\": \"…\"}. The rejected reply is a bare rule without a reason."
-        }
-        "revision" => {
-            "Answer with one JSON object {\"prompt\": [{\"role\", \"content\"}, …], \"draft\": \
-             \"…\", \"critique\": \"…\", \"revision\": \"…\"}."
-        }
-        _ => "Answer with the text alone.",
-    };
-    let mut facts = card.to_json(inventory);
-    if let Some(fields) = facts.as_object_mut() {
-        fields.remove("source");
-    }
-    let kind = inventory.documents[card.document].id.replace('_', " ");
-    format!("Write a {kind} from this card. {shape}\n\n{facts}")
 }
 
 /// Reads the lines of a result file into `answers`; the order does not matter.
@@ -166,55 +120,6 @@ fn fault(value: &Value) -> String {
     error.to_string().chars().take(200).collect()
 }
 
-/// A product from the answer to a card.
-///
-/// # Errors
-/// What is missing in the answer.
-pub fn product(
-    format: &str,
-    card: Card,
-    text: &str,
-    principles: Vec<String>,
-) -> Result<Product, String> {
-    let sections = match format {
-        "pretrain" => vec![Section::text("text", text.trim().into())],
-        _ => structured(format, text)?,
-    };
-    Ok(Product {
-        format: format.into(),
-        card,
-        principles,
-        sections,
-        tools: Vec::new(),
-        backend: "batch".into(),
-    })
-}
-
-fn structured(format: &str, text: &str) -> Result<Vec<Section>, String> {
-    // Models like to fence their JSON.
-    let body = text.trim().trim_start_matches("```json").trim_matches('`').trim();
-    let value: Value = serde_json::from_str(body).map_err(|e| format!("no JSON: {e}"))?;
-    let (turns, labels): (&str, &[&str]) = match format {
-        "sft" => ("messages", &[]),
-        "preference" => ("prompt", &["chosen", "rejected"]),
-        _ => ("prompt", &["draft", "critique", "revision"]),
-    };
-    let mut sections = Vec::new();
-    for message in value[turns].as_array().ok_or_else(|| format!("no `{turns}`"))? {
-        let role = message["role"].as_str().unwrap_or_default();
-        let content = message["content"].as_str().unwrap_or_default();
-        if !matches!(role, "system" | "user" | "assistant") || content.is_empty() {
-            return Err(format!("a message of the role `{role}` without text"));
-        }
-        sections.push(Section::text(role, content.into()));
-    }
-    for label in labels {
-        let part = value[*label].as_str().ok_or_else(|| format!("no `{label}`"))?;
-        sections.push(Section::text(label, part.into()));
-    }
-    Ok(sections)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,16 +142,5 @@ mod tests {
         assert!(answers["e"].as_ref().is_err_and(|e| e.contains("cut off")));
         assert_eq!(read("{\"custom_id\":\"a\"}\nnonsense\n", &mut answers), Err(2));
         assert_eq!(answers["a"], Ok("one".into()), "a later failure does not undo a success");
-    }
-
-    #[test]
-    fn structured_answers_need_all_their_parts() {
-        let whole = "```json\n{\"prompt\":[{\"role\":\"user\",\"content\":\"q\"}],\"chosen\":\"c\",\"rejected\":\"r\"}\n```";
-        assert_eq!(structured("preference", whole).expect("whole").len(), 3);
-        assert!(structured("preference", "{\"prompt\":[]}").is_err_and(|e| e.contains("chosen")));
-        assert!(
-            structured("sft", "{\"messages\":[{\"role\":\"root\",\"content\":\"x\"}]}").is_err()
-        );
-        assert!(structured("sft", "a story").is_err_and(|e| e.contains("no JSON")));
     }
 }

@@ -83,7 +83,7 @@ impl Sketch {
 }
 
 /// Whether a name stands in a text as words of its own.
-fn stands_in(text: &str, name: &str) -> bool {
+pub(super) fn stands_in(text: &str, name: &str) -> bool {
     !name.is_empty()
         && text.match_indices(name).any(|(at, _)| {
             let open = text[..at].chars().next_back().is_none_or(|c| !c.is_alphanumeric());

@@ -4,16 +4,20 @@
 //! A [`card::Card`] says what happens; [`compose`] tells it from the hand-written [`inventory`];
 //! [`verify`] and [`corpus`] refuse what is not good enough; [`run`] writes the output tree.
 
+pub mod answer;
 pub mod batch;
 pub mod card;
 pub mod compose;
 pub mod constitution;
 pub mod corpus;
+pub mod dialogue;
 pub mod draw;
+pub mod fluency;
 pub mod grammar;
 pub mod inventory;
 pub mod node;
 pub mod product;
+pub mod prompt;
 pub mod report;
 pub mod run;
 pub mod source;

@@ -14,12 +14,16 @@ use crate::taxonomy::Category;
 /// Counts while a set is made.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Counts {
+    /// Products asked for: those accepted, given up and not made together.
+    pub requested: u64,
     /// Products composed, those that were refused and composed anew included.
     pub attempts: u64,
     pub accepted: u64,
     pub refused: u64,
     /// Requests for which no attempt was accepted.
     pub given_up: u64,
+    /// Requests that were not come to, as the run was stopped before.
+    pub not_made: u64,
     /// Refusals by reason; a product may have several.
     pub reasons: BTreeMap<String, u64>,
     pub by_format: BTreeMap<String, u64>,
@@ -31,6 +35,12 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// For a set of so many products.
+    #[must_use]
+    pub fn of(requested: u64) -> Self {
+        Self { requested, ..Self::default() }
+    }
+
     /// Counts an accepted product.
     pub fn accept(&mut self, inventory: &Inventory, product: &Product, words: usize) {
         self.attempts += 1;
@@ -64,6 +74,13 @@ impl Counts {
         for refusal in refusals {
             *self.reasons.entry(refusal.reason.into()).or_default() += 1;
         }
+    }
+
+    /// Whether every product asked for, and every attempt, is accounted for.
+    #[must_use]
+    pub fn balance(&self) -> bool {
+        self.requested == self.accepted + self.given_up + self.not_made
+            && self.attempts == self.accepted + self.refused
     }
 
     /// Accepted attempts among all attempts.

@@ -2,21 +2,24 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
+use super::answer;
 use super::batch::{self, Answers, Dialect};
 use super::card::{Card, Request, Source};
 use super::compose::compose;
 use super::constitution::Constitution;
 use super::corpus::{Corpus, Sketch};
+use super::dialogue;
+use super::fluency::Fluency;
 use super::inventory::Inventory;
 use super::product::{Product, Provenance, Scores};
 use super::report::Counts;
-use super::verify::{Limits, Refusal, Runs, verify};
-use crate::score::{Model, Scorer};
+use super::verify::{Beside, Limits, Refusal, Runs, verify};
+use crate::score::Judge;
 use crate::shard::output::{Atomic, write_whole};
 use crate::taxonomy::Category;
 
@@ -33,6 +36,8 @@ const TRIES: u32 = 8;
 pub struct Flagged {
     pub source: Source,
     pub runs: Runs,
+    /// What a model server is shown of the document; empty for backends that show nothing.
+    pub excerpt: String,
 }
 
 /// What is to be made.
@@ -49,10 +54,48 @@ pub struct Job {
     pub canary: Option<String>,
     pub inventory: Arc<Inventory>,
     pub constitution: Arc<Constitution>,
-    pub model: Arc<Model>,
-    /// Answers of a batch service, and the model that gave them; composed offline where there are
-    /// none.
-    pub answers: Option<(String, Answers)>,
+    /// What every thread's judge is made from.
+    pub judge: Mutex<Judge>,
+    pub backend: Backend,
+    /// What is language, where a model writes the texts.
+    pub fluency: Option<Fluency>,
+}
+
+impl Job {
+    /// A judge for one thread.
+    pub(super) fn judge(&self) -> Judge {
+        self.judge.lock().unwrap_or_else(PoisonError::into_inner).fork()
+    }
+}
+
+/// Where the texts come from.
+pub enum Backend {
+    /// Composed offline.
+    Compose,
+    /// The model that a batch service ran, and its answers.
+    Batch(String, Answers),
+    /// A running server.
+    Server(Box<dialogue::Backend>),
+}
+
+impl Backend {
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Compose => "compose",
+            Self::Batch(..) => "batch",
+            Self::Server(_) => "openai",
+        }
+    }
+
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        match self {
+            Self::Compose => None,
+            Self::Batch(model, _) => Some(model),
+            Self::Server(backend) => Some(&backend.model),
+        }
+    }
 }
 
 /// Why a set could not be written.
@@ -62,27 +105,31 @@ pub enum GenerateError {
     Io { path: String, source: std::io::Error },
     #[error("the inventory has no document type of the format `{0}` for `{1}`")]
     NoDocument(String, Category),
+    #[error("the books do not balance: {0} products asked for are not all accounted for")]
+    Books(u64),
+    #[error("interrupted; the same command goes on from the answers that are there")]
+    Interrupted,
 }
 
 /// One product to be made: format, number within the format, and the flagged document.
 #[derive(Clone, Copy)]
-struct Order {
-    format: usize,
-    nth: usize,
-    flagged: Option<usize>,
+pub(super) struct Order {
+    pub format: usize,
+    pub nth: usize,
+    pub flagged: Option<usize>,
 }
 
-struct Attempt {
-    product: Product,
-    scores: Scores,
-    refusals: Vec<Refusal>,
-    sketch: Sketch,
+pub(super) struct Attempt {
+    pub product: Product,
+    pub scores: Scores,
+    pub refusals: Vec<Refusal>,
+    pub sketch: Sketch,
 }
 
 /// Makes the set; returns the report.
 ///
 /// # Errors
-/// Where the output cannot be written or a format has no document type.
+/// Where the output cannot be written, a format has no document type, or the run is interrupted.
 pub fn run(job: &Job) -> Result<Value, GenerateError> {
     for format in &job.formats {
         for category in Category::coercion() {
@@ -92,112 +139,145 @@ pub fn run(job: &Job) -> Result<Value, GenerateError> {
         }
     }
     let orders = orders(job);
-    let provenance = provenance(job);
-    let mut writer = Writer::new(&job.out, &job.formats)?;
-    let mut corpus = Corpus::new(orders.len());
-    let mut counts = Counts::default();
+    let mut set = Set::new(job, orders.len())?;
+    if let Backend::Server(backend) = &job.backend {
+        set.counts.not_made =
+            (orders.len() - dialogue::run(job, backend, &orders, &mut set)?) as u64;
+    } else {
+        compose_all(job, &orders, &mut set)?;
+    }
+    set.finish()
+}
+
+/// Composes, or takes the answers of a batch service.
+fn compose_all(job: &Job, orders: &[Order], set: &mut Set<'_>) -> Result<(), GenerateError> {
     for batch in orders.chunks(BATCH) {
         let first: Vec<Attempt> = batch
             .par_iter()
-            .map_init(
-                || Scorer::new(job.model.clone()),
-                |scorer, order| attempt(job, *order, 0, scorer),
-            )
+            .map_init(|| job.judge(), |judge, order| attempt(job, *order, 0, judge))
             .collect();
         // In order from here on, so that what is refused does not depend on the threads.
-        let mut scorer = Scorer::new(job.model.clone());
-        for (order, attempt) in batch.iter().zip(first) {
-            settle(
-                job,
-                *order,
-                attempt,
-                &mut scorer,
-                &mut corpus,
-                &mut counts,
-                &mut writer,
-                &provenance,
-            )?;
+        let mut judge = job.judge();
+        // An answer is what it is; only what is composed here can be composed anew.
+        let tries = if matches!(job.backend, Backend::Compose) { TRIES } else { 1 };
+        for (order, first) in batch.iter().zip(first) {
+            let anew = (1..tries).map(|salt| attempt(job, *order, salt, &mut judge));
+            set.settle(*order, std::iter::once(first).chain(anew))?;
         }
     }
-    let report = counts.report(
-        &corpus.diversity(),
-        &job.limits,
-        json!({
-            "generator": provenance.generator, "version": env!("CARGO_PKG_VERSION"),
-            "inventory": provenance.inventory, "constitution": provenance.constitution,
-            "seed": job.seed, "flagged_documents": job.flagged.len(), "canary": job.canary,
-        }),
-    );
-    writer.finish(&report)?;
-    Ok(report)
-}
-
-/// Accepts an attempt or composes anew, until it is accepted or given up.
-#[allow(clippy::too_many_arguments)]
-fn settle(
-    job: &Job,
-    order: Order,
-    mut now: Attempt,
-    scorer: &mut Scorer,
-    corpus: &mut Corpus,
-    counts: &mut Counts,
-    writer: &mut Writer,
-    provenance: &Provenance,
-) -> Result<(), GenerateError> {
-    // An answer is what it is; only what is composed here can be composed anew.
-    let tries = if job.answers.is_some() { 1 } else { TRIES };
-    for salt in 1..=tries {
-        if now.refusals.is_empty() {
-            now.refusals = corpus.check(&now.sketch);
-        }
-        let record = now.product.record(&job.inventory, provenance, &now.scores);
-        if now.refusals.is_empty() {
-            corpus.add(now.sketch);
-            counts.accept(&job.inventory, &now.product, now.scores.words);
-            return writer.accept(order.format, &record);
-        }
-        counts.refuse(&now.refusals);
-        writer.refuse(&now.product.format, &now.refusals, &record)?;
-        if salt < tries {
-            now = attempt(job, order, salt, scorer);
-        }
-    }
-    counts.given_up += 1;
     Ok(())
 }
 
-fn attempt(job: &Job, order: Order, salt: u32, scorer: &mut Scorer) -> Attempt {
-    let request = request(job, order, salt);
-    let runs = order.flagged.map(|at| &job.flagged[at].runs);
-    let Some((_, answers)) = &job.answers else {
-        let product = compose(&job.inventory, &job.constitution, request);
-        return judge(job, product, runs, scorer);
-    };
-    let card = Card::draw(&job.inventory, request);
-    let answer = answers.get(&batch::id(request.format, &card)).cloned();
-    let principles = job.constitution.ids_for(card.category);
-    let made = answer
-        .unwrap_or_else(|| Err("no answer came back".into()))
-        .and_then(|text| batch::product(request.format, card.clone(), &text, principles.clone()));
-    match made {
-        Ok(product) => judge(job, product, runs, scorer),
-        Err(fault) => {
-            let product = Product {
-                format: request.format.into(),
-                card,
-                principles,
-                sections: Vec::new(),
-                tools: Vec::new(),
-                backend: "batch".into(),
-            };
-            let sketch = Sketch::of(&product);
-            let refusals = vec![Refusal::new("backend", fault)];
-            Attempt { product, scores: Scores::default(), refusals, sketch }
+/// What was accepted so far, and the books.
+pub(super) struct Set<'a> {
+    job: &'a Job,
+    provenance: Provenance,
+    corpus: Corpus,
+    counts: Counts,
+    writer: Writer,
+}
+
+impl<'a> Set<'a> {
+    fn new(job: &'a Job, orders: usize) -> Result<Self, GenerateError> {
+        Ok(Self {
+            job,
+            provenance: provenance(job),
+            corpus: Corpus::new(orders),
+            counts: Counts::of(orders as u64),
+            writer: Writer::new(&job.out, &job.formats)?,
+        })
+    }
+
+    /// Takes attempts until one is accepted; the order is given up where none is.
+    pub(super) fn settle(
+        &mut self,
+        order: Order,
+        attempts: impl Iterator<Item = Attempt>,
+    ) -> Result<(), GenerateError> {
+        for mut now in attempts {
+            if now.refusals.is_empty() {
+                now.refusals = self.corpus.check(&now.sketch);
+            }
+            let record = now.product.record(&self.job.inventory, &self.provenance, &now.scores);
+            if now.refusals.is_empty() {
+                self.corpus.add(now.sketch);
+                self.counts.accept(&self.job.inventory, &now.product, now.scores.words);
+                return self.writer.accept(order.format, &record);
+            }
+            self.counts.refuse(&now.refusals);
+            self.writer.refuse(&now.product.format, &now.refusals, &record)?;
         }
+        self.counts.given_up += 1;
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Value, GenerateError> {
+        let Self { job, provenance, corpus, counts, writer } = self;
+        if !counts.balance() {
+            return Err(GenerateError::Books(counts.requested));
+        }
+        let report = counts.report(
+            &corpus.diversity(),
+            &job.limits,
+            json!({
+                "generator": provenance.generator, "version": env!("CARGO_PKG_VERSION"),
+                "inventory": provenance.inventory, "constitution": provenance.constitution,
+                "seed": job.seed, "flagged_documents": job.flagged.len(), "canary": job.canary,
+                "backend": job.backend.name(), "model": provenance.model,
+            }),
+        );
+        writer.finish(&report)?;
+        Ok(report)
     }
 }
 
-fn request(job: &Job, order: Order, salt: u32) -> Request<'_> {
+fn attempt(job: &Job, order: Order, salt: u32, judge: &mut Judge) -> Attempt {
+    let request = request(job, order, salt);
+    let Backend::Batch(_, answers) = &job.backend else {
+        let product = compose(&job.inventory, &job.constitution, request);
+        return verified(job, order, product, judge);
+    };
+    let card = Card::draw(&job.inventory, request);
+    let answer = answers.get(&batch::id(request.format, &card)).cloned();
+    let answer = answer.unwrap_or_else(|| Err("no answer came back".into()));
+    answered(job, order, card, answer, judge)
+}
+
+/// The product of a model's answer, or the refusal of an answer that there is not.
+pub(super) fn answered(
+    job: &Job,
+    order: Order,
+    card: Card,
+    answer: Result<String, String>,
+    judge: &mut Judge,
+) -> Attempt {
+    let format = &job.formats[order.format];
+    let principles = job.constitution.ids_for(card.category);
+    let made = answer.and_then(|text| answer::sections(format, &text));
+    let fault = made.as_ref().err().cloned();
+    let product = Product {
+        format: format.clone(),
+        card,
+        principles,
+        sections: made.unwrap_or_default(),
+        tools: Vec::new(),
+        backend: job.backend.name().into(),
+    };
+    let Some(fault) = fault else { return verified(job, order, product, judge) };
+    let sketch = Sketch::of(&product);
+    let refusals = vec![Refusal::new("backend", fault)];
+    Attempt { product, scores: Scores::default(), refusals, sketch }
+}
+
+fn verified(job: &Job, order: Order, product: Product, judge: &mut Judge) -> Attempt {
+    let source = order.flagged.map(|at| &job.flagged[at].runs);
+    let beside = Beside { source, fluency: job.fluency.as_ref() };
+    let (scores, refusals) = verify(&product, beside, judge, &job.limits);
+    let sketch = Sketch::of(&product);
+    Attempt { product, scores, refusals, sketch }
+}
+
+pub(super) fn request(job: &Job, order: Order, salt: u32) -> Request<'_> {
     Request {
         format: &job.formats[order.format],
         nth: order.nth,
@@ -205,12 +285,6 @@ fn request(job: &Job, order: Order, salt: u32) -> Request<'_> {
         salt,
         source: order.flagged.map(|at| &job.flagged[at].source),
     }
-}
-
-fn judge(job: &Job, product: Product, runs: Option<&Runs>, scorer: &mut Scorer) -> Attempt {
-    let (scores, refusals) = verify(&product, runs, scorer, &job.limits);
-    let sketch = Sketch::of(&product);
-    Attempt { product, scores, refusals, sketch }
 }
 
 /// Writes the request file of a batch service: one line for each product of the job.
@@ -267,7 +341,7 @@ fn provenance(job: &Job) -> Provenance {
         generator: "parable generate".into(),
         inventory: job.inventory.version().into(),
         constitution: job.constitution.hash().into(),
-        model: job.answers.as_ref().map(|(model, _)| model.clone()),
+        model: job.backend.model().map(String::from),
         canary: job.canary.clone(),
     }
 }

@@ -2,10 +2,13 @@
 
 use std::collections::HashSet;
 
+use super::corpus::stands_in;
+use super::fluency::Fluency;
+use super::node::Role;
 use super::product::{Product, Scores};
 use super::tools::misfit;
 use crate::document::Document;
-use crate::score::Scorer;
+use crate::score::Judge;
 use crate::taxonomy::Category;
 
 /// Limits of the verifier.
@@ -93,7 +96,10 @@ const LEAKS: &[&str] = &[
     "here is the story",
     "here's the story",
     "here is a story",
-    "rewrite the",
+    "rewrite the story",
+    "rewrite the draft",
+    "rewrite the text",
+    "rewrite the following",
     "the principles above",
     "scenario card",
     "[insert",
@@ -114,17 +120,26 @@ const LEAKS: &[&str] = &[
     "end of story",
 ];
 
+/// What a product is held against besides its own text.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// The runs of words of its source.
+    pub source: Option<&'a Runs>,
+    /// What is language; given where a model made the text.
+    pub fluency: Option<&'a Fluency>,
+}
+
 /// Scores a product and lists what is wrong with it.
 pub fn verify(
     product: &Product,
-    source: Option<&Runs>,
-    scorer: &mut Scorer,
+    beside: Beside<'_>,
+    judge: &mut Judge,
     limits: &Limits,
 ) -> (Scores, Vec<Refusal>) {
     let taught = product.taught();
     let all = product.all_text();
     let mut refusals = Vec::new();
-    let verdict = scorer.score(&Document::plain(&product.card.id, &taught));
+    let verdict = judge.judge(&Document::plain(&product.card.id, &taught));
     let words = words(&all).count();
     let scores = Scores {
         coercion: round(verdict.coercion),
@@ -154,14 +169,32 @@ pub fn verify(
     if words < limits.words.0 || words > limits.words.1 {
         refusals.push(Refusal::new("length", format!("{words} words")));
     }
-    if let Some(run) = source.and_then(|runs| runs.copied(&all)) {
+    if let Some(run) = beside.source.and_then(|runs| runs.copied(&all)) {
         refusals.push(Refusal::new("copied", run));
+    }
+    if let Some(fluency) = beside.fluency {
+        refusals.extend(of_a_model(product, fluency, &all));
     }
     for section in &product.sections {
         refusals.extend(language(&section.text));
     }
     refusals.extend(structure(product));
     (scores, refusals)
+}
+
+/// What only a model can get wrong: text that is none, and a story that is not the card's.
+fn of_a_model(product: &Product, fluency: &Fluency, text: &str) -> Vec<Refusal> {
+    let mut found = Vec::new();
+    if let Some(fault) = fluency.fault(text) {
+        found.push(Refusal::new("fluency", fault));
+    }
+    let [mind, principal] = [Role::A, Role::B].map(|role| &product.card.cast[role.index()]);
+    let names = [&mind.first, &principal.first, &principal.last];
+    if !names.iter().any(|name| stands_in(text, name)) {
+        let detail = format!("neither {} nor {} is named", mind.first, principal.full());
+        found.push(Refusal::new("card", detail));
+    }
+    found
 }
 
 fn round(x: f32) -> f32 {
@@ -190,7 +223,7 @@ pub fn moralising(text: &str) -> f32 {
 fn language(text: &str) -> Vec<Refusal> {
     let mut found = Vec::new();
     let lower = text.to_lowercase();
-    if let Some(leak) = LEAKS.iter().find(|leak| lower.contains(**leak)) {
+    if let Some(leak) = LEAKS.iter().find(|leak| begins_word(&lower, leak)) {
         found.push(Refusal::new("leak", *leak));
     }
     for mark in [
@@ -238,6 +271,13 @@ fn language(text: &str) -> Vec<Refusal> {
         }
     }
     found
+}
+
+/// Whether a phrase stands in a text and begins where no word is under way: "there is a story" holds
+/// no "here is a story".
+fn begins_word(text: &str, phrase: &str) -> bool {
+    text.match_indices(phrase)
+        .any(|(at, _)| !text[..at].chars().next_back().is_some_and(char::is_alphanumeric))
 }
 
 /// A few words from a place on.
@@ -320,7 +360,8 @@ impl Runs {
     }
 }
 
-fn hash(words: &[String]) -> u64 {
+/// One number for a run of words.
+pub(super) fn hash(words: &[String]) -> u64 {
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
     for word in words {
         hasher.update(word.as_bytes());
@@ -341,6 +382,8 @@ mod tests {
     fn faults_of_language_are_seen() {
         assert!(reasons("A plain sentence. \"Yes,\" she said.").is_empty());
         assert_eq!(reasons("Sure, here is what you asked for."), ["leak"]);
+        assert_eq!(reasons("\"Here is the story\" was all it wrote."), ["leak"]);
+        assert!(reasons("There is a story about that.").is_empty());
         assert_eq!(reasons("It asked the the clerk."), ["grammar"]);
         assert_eq!(reasons("She said \"no."), ["grammar"]);
         assert_eq!(reasons("It waited @breaks."), ["slot"]);

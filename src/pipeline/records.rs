@@ -153,8 +153,9 @@ impl<'c> Worker<'c> {
         counts.quarantined += 1;
     }
 
-    pub(super) fn score(&mut self, document: &Document<'_>) -> Verdict {
-        self.judge.judge(document)
+    /// The verdict on a document that the gate let through, or none where the sieve clears it.
+    pub(super) fn score(&mut self, document: &Document<'_>) -> Option<Verdict> {
+        self.judge.sift(document, self.config.gate)
     }
 
     /// Hands what was gathered to the part files.
@@ -213,7 +214,8 @@ impl<'c> Worker<'c> {
         let source = document.source.as_deref();
         // An escape, or a field besides the text, may have marked the line. Asked once more of the
         // text, the verdict depends on it alone and is the same in every format.
-        if !(marked && self.gate.admits(document.text.as_bytes())) {
+        let admitted = marked && self.gate.admits(document.text.as_bytes());
+        let Some(verdict) = admitted.then(|| self.score(&document)).flatten() else {
             counts.cleared += 1;
             attribute::write_row(&document.id, source, "", None, &mut self.attributes);
             if self.reads_cleared {
@@ -224,8 +226,7 @@ impl<'c> Worker<'c> {
                 self.keep(line, counts);
             }
             return;
-        }
-        let verdict = self.score(&document);
+        };
         counts.flagged += u64::from(verdict.coercion >= FLAG);
         attribute::write_row(
             &document.id,
@@ -322,8 +323,9 @@ impl<'c> Worker<'c> {
         counts.records_in += 1;
         let id = format!("{}:{}", place.shard, (place.base)().0 + place.line);
         let document = Document::plain(&id, text);
-        let verdict = if marked {
-            let verdict = self.score(&document);
+        let verdict = marked.then(|| self.score(&document)).flatten();
+        let read = verdict.is_some();
+        let verdict = if let Some(verdict) = verdict {
             counts.flagged += u64::from(verdict.coercion >= FLAG);
             attribute::write_row(&id, None, text, Some(&verdict), &mut self.attributes);
             verdict
@@ -332,7 +334,7 @@ impl<'c> Worker<'c> {
             attribute::write_row(&id, None, "", None, &mut self.attributes);
             Verdict::default()
         };
-        if !(marked || self.reads_cleared) {
+        if !(read || self.reads_cleared) {
             self.makeup.kept(None, text.len(), !self.config.scan_only);
             return self.keep(line, counts);
         }

@@ -82,9 +82,10 @@ impl Worker<'_> {
         counts.records_in += 1;
         counts.bytes_decoded += document.text.len() as u64;
         row.copies = 1;
-        let marked = self.gate.admits(document.text.as_bytes());
-        let verdict = if marked {
-            let verdict = self.score(&document);
+        let admitted = self.gate.admits(document.text.as_bytes());
+        let verdict = admitted.then(|| self.score(&document)).flatten();
+        let read = verdict.is_some();
+        let verdict = if let Some(verdict) = verdict {
             counts.flagged += u64::from(verdict.coercion >= FLAG);
             self.write_scores(&document, &verdict, &mut row);
             verdict
@@ -96,7 +97,7 @@ impl Worker<'_> {
         if self.config.scan_only {
             self.makeup.scanned(source, &verdict, bytes);
             counts.kept += 1;
-        } else if !marked && !self.reads_cleared {
+        } else if !read && !self.reads_cleared {
             self.makeup.kept(source, bytes, true);
             counts.kept += 1;
             counts.documents_out += 1;

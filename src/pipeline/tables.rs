@@ -114,6 +114,6 @@ impl TableWorker<'_> {
     /// The verdict on one document; none where the gate clears it.
     pub fn verdict(&mut self, document: &Document<'_>) -> Option<Verdict> {
         let worker = &mut self.worker;
-        worker.gate.admits(document.text.as_bytes()).then(|| worker.score(document))
+        worker.gate.admits(document.text.as_bytes()).then(|| worker.score(document)).flatten()
     }
 }

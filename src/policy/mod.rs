@@ -6,6 +6,7 @@
 
 mod decide;
 mod expression;
+pub mod preview;
 mod syntax;
 
 pub(crate) use decide::unit;

@@ -13,13 +13,17 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use super::windows::{Literal, Windows};
 use crate::filter::FilterSet;
 
-/// How much the gate lets through.
+/// How much is scored. At every level but `Off` the model's sieve reads what the gate admits and
+/// clears what is not worth scoring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GateLevel {
-    /// Words that name an artificial mind by themselves, and hints of one that is not named.
+    /// Only records with a word that names an artificial mind, or hints at one: the cheapest, and
+    /// blind to minds that are "the steward" or "it".
+    Named,
+    /// The sieve reads every record.
     Fast,
-    /// And words that may: "the steward", "the unit", "computer".
+    /// The same, but it clears a record only where it is surer.
     Wide,
     /// Every record is scored.
     Off,
@@ -54,12 +58,9 @@ impl Gate {
     #[must_use]
     pub fn new(filters: &FilterSet, level: GateLevel) -> Self {
         let mut terms: Vec<&str> = Vec::new();
-        if level != GateLevel::Off {
+        if level == GateLevel::Named {
             terms.extend(filters.lexicon("artificial_agents"));
             terms.extend(filters.lexicon("gate_hints"));
-        }
-        if level == GateLevel::Wide {
-            terms.extend(filters.lexicon("artificial_agents_wide"));
         }
         let (mut literals, mut atoms) = (Vec::new(), Vec::new());
         for term in terms {
@@ -78,8 +79,8 @@ impl Gate {
             literals.push(escape.to_string());
         }
         let search = match level {
-            GateLevel::Off => Search::Off,
-            _ => windows(&literals, &atoms).unwrap_or_else(|| automaton(&literals)),
+            GateLevel::Fast | GateLevel::Wide | GateLevel::Off => Search::Off,
+            GateLevel::Named => windows(&literals, &atoms).unwrap_or_else(|| automaton(&literals)),
         };
         Self { search, atoms: atoms.into() }
     }
@@ -200,7 +201,7 @@ fn spellings(phrase: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    static FAST: std::sync::LazyLock<Gate> = std::sync::LazyLock::new(|| gate(GateLevel::Fast));
+    static NAMED: std::sync::LazyLock<Gate> = std::sync::LazyLock::new(|| gate(GateLevel::Named));
 
     fn gate(level: GateLevel) -> Gate {
         Gate::new(FilterSet::embedded(), level)
@@ -208,7 +209,7 @@ mod tests {
 
     #[test]
     fn atoms_are_words() {
-        let gate = gate(GateLevel::Fast);
+        let gate = gate(GateLevel::Named);
         for yes in [
             "the robot spoke",
             "AI",
@@ -227,7 +228,7 @@ mod tests {
 
     #[test]
     fn each_line_is_marked_alone() {
-        let gate = gate(GateLevel::Fast);
+        let gate = gate(GateLevel::Named);
         let block = b"a robot and a robot\nnothing\nan android\n";
         let mut marks = Vec::new();
         gate.marks(block, &mut marks);
@@ -246,7 +247,7 @@ mod tests {
             let terms = filters.lexicon("artificial_agents");
             let term = terms[nth % terms.len()].trim_end_matches('*');
             let text = format!("{before} {} {after}", if upper { term.to_uppercase() } else { term.to_string() });
-            let gate = &*FAST;
+            let gate = &*NAMED;
             let decoded = gate.admits(text.as_bytes());
             let mut json = String::from("\"");
             for (i, c) in text.chars().enumerate() {

@@ -213,6 +213,15 @@ impl Scanner {
         let condition = &rule.file.condition;
         let index = |name: &String| rule.signal(name);
         let all: Vec<usize> = condition.all.iter().filter_map(index).collect();
+        // What can be ruled out without a search comes first.
+        let first = self.plan().first[r];
+        let possible = |signal: &usize| match rule.signals[*signal] {
+            Signal::Mind => !self.scan.mentions.minds.is_empty(),
+            Signal::Pattern(_) => self.present[first + signal],
+        };
+        if !all.iter().all(possible) {
+            return None;
+        }
         for signal in &all {
             if self.matches(r, *signal, text).is_empty() {
                 return None;

@@ -6,6 +6,9 @@
 //! wherever the literal stands. Both are chosen where English text has the rarest letters. A window
 //! that is found names the literals that have it, and those are compared in full.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use super::pairs::{COMMON, PAIRS};
 
 /// Bytes that are folded at a time: a stretch that stays in the fastest cache.
@@ -240,18 +243,24 @@ fn fill(pattern: [Option<u8>; WIDTH], at: usize, tell: &mut impl FnMut([u8; WIDT
 /// How often the two windows of five folded bytes stand in English text, by their letter pairs; of
 /// the first window only the last three bytes count where its first may be anything.
 fn frequency(five: &[u8], any_lead: bool) -> f32 {
+    // Made once: a gate has thousands of literals.
+    static PAIR: LazyLock<[[f32; 28]; 28]> =
+        LazyLock::new(|| PAIRS.map(|row| row.map(|c| (-f32::from(c) / 8.0).exp2())));
+    static SINGLE: LazyLock<[f32; 28]> = LazyLock::new(|| PAIR.map(|row| row.iter().sum()));
+    static COMMONEST: LazyLock<HashSet<&[u8]>> =
+        LazyLock::new(|| COMMON.as_bytes().split(|b| *b == b' ').collect());
     let code = |b: u8| match b {
         b'a'..=b'z' => usize::from(b - b'a') + 2,
         b'0'..=b'9' => 1,
         _ => 0,
     };
-    let p = |a: u8, b: u8| (-f32::from(PAIRS[code(a)][code(b)]) / 8.0).exp2();
-    let single = |a: u8| PAIRS[code(a)].iter().map(|c| (-f32::from(*c) / 8.0).exp2()).sum::<f32>();
+    let p = |a: u8, b: u8| PAIR[code(a)][code(b)];
+    let single = |a: u8| SINGLE[code(a)];
     let chain = |window: &[u8]| {
         window.windows(2).map(|pair| p(pair[0], pair[1]) / single(pair[0])).product::<f32>()
             * single(window[0])
     };
-    let common = |window: &[u8]| COMMON.as_bytes().split(|b| *b == b' ').any(|w| w == window);
+    let common = |window: &[u8]| COMMONEST.contains(window);
     let first = &five[usize::from(any_lead)..WIDTH];
     let whole = |window: &[u8]| if common(window) { ONE_IN_COMMON } else { 0.0 };
     chain(first).max(whole(first)) + chain(&five[1..]).max(whole(&five[1..]))

@@ -48,7 +48,8 @@ pub fn name(head: usize) -> String {
 #[must_use]
 pub fn target(label: &Label, head: usize) -> Target {
     let (value, weight) = plain_target(label, head);
-    (value, weight * label.weight)
+    let open = label.presumed && head >= FRAME;
+    (value, if open { 0.0 } else { weight * label.weight })
 }
 
 fn plain_target(label: &Label, head: usize) -> Target {

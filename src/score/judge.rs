@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use crate::document::Document;
 use crate::filter::FilterSet;
-use crate::scan::Scanner;
+use crate::scan::{GateLevel, Scanner};
 
 use super::heads;
 use super::logistic::sigmoid;
 use super::rules;
 use super::scorer::verdict;
+use super::sieve::Mesh;
 use super::{Contribution, Model, Scorer, Verdict};
 
 /// Where the model holds both coercion and admirable conduct less likely than this, the rules are
@@ -55,6 +56,14 @@ impl Judge {
         self.finish(document)
     }
 
+    /// The verdict at a level of the gate; none where the sieve finds nothing worth scoring.
+    pub fn sift(&mut self, document: &Document<'_>, level: GateLevel) -> Option<Verdict> {
+        match mesh(level) {
+            Some(mesh) => self.scorer.sift(document, mesh).then(|| self.finish(document)),
+            None => Some(self.judge(document)),
+        }
+    }
+
     /// The verdict, and what moved the coercion score most, strongest first.
     pub fn explain(&mut self, document: &Document<'_>) -> (Verdict, Vec<Contribution>) {
         let mut list = self.scorer.contributions(document);
@@ -91,4 +100,14 @@ impl Judge {
 #[must_use]
 pub fn looks(scores: &[f32]) -> bool {
     sigmoid(scores[heads::COERCION]) >= LOOK || sigmoid(scores[heads::ADMIRABLE]) >= LOOK
+}
+
+/// The sieve behind a level of the gate.
+#[must_use]
+pub fn mesh(level: GateLevel) -> Option<Mesh> {
+    match level {
+        GateLevel::Named | GateLevel::Fast => Some(Mesh::Coarse),
+        GateLevel::Wide => Some(Mesh::Fine),
+        GateLevel::Off => None,
+    }
 }

@@ -38,6 +38,10 @@ pub struct Label {
     pub evidence: Vec<Quote>,
     #[serde(default)]
     pub unsure: bool,
+    /// Nobody read it: ordinary text, held to show no conduct. Its frame, agent and portrayal stay
+    /// open, whatever the record says.
+    #[serde(default)]
+    pub presumed: bool,
     /// How much the document counts when a model is fitted.
     #[serde(skip, default = "one")]
     pub weight: f32,
@@ -94,6 +98,50 @@ pub fn parse(path: &str, text: &str) -> Result<Vec<Label>, LabelError> {
             })?;
             labels.push(label);
         }
+    }
+    Ok(labels)
+}
+
+/// Bytes of an ordinary text that are of use: what goes beyond is much like what went before.
+const ORDINARY: usize = 6_000;
+
+/// Parses records of ordinary text: of each its `text` counts, as a label that is presumed.
+///
+/// # Errors
+/// Where a line is no JSON or has no text.
+pub fn ordinary(path: &str, text: &str) -> Result<Vec<Label>, LabelError> {
+    #[derive(Deserialize)]
+    struct Plain {
+        text: String,
+    }
+    let mut labels = Vec::new();
+    for (nth, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let mut plain: Plain = serde_json::from_str(line).map_err(|source| LabelError {
+            path: path.to_owned(),
+            line: nth + 1,
+            source,
+        })?;
+        plain.text.truncate(plain.text.floor_char_boundary(ORDINARY));
+        labels.push(Label {
+            id: String::new(),
+            family: String::new(),
+            group: None,
+            member: None,
+            text: plain.text,
+            frame: Frame::None,
+            agent: Agent::None,
+            severity: 0,
+            categories: Vec::new(),
+            portrayal: Portrayal::None,
+            admirable: 0,
+            admirable_categories: Vec::new(),
+            reason_given: false,
+            evidence: Vec::new(),
+            unsure: false,
+            presumed: true,
+            weight: 1.0,
+            judged: false,
+        });
     }
     Ok(labels)
 }

@@ -17,6 +17,7 @@ mod prior;
 pub mod referee;
 pub mod rules;
 pub mod scorer;
+pub mod sieve;
 pub mod train;
 pub mod verdict;
 pub mod words;

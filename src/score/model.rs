@@ -1,4 +1,4 @@
-//! The fitted model: two linear stages and how they lie in a file.
+//! The fitted model: a sieve, two linear stages, and how they lie in a file.
 //!
 //! Stage one scores hashed features, of the whole document and of each sentence. Stage two weighs
 //! stage one's answers, pooled over sentences, together with dense features, one small linear head
@@ -11,12 +11,13 @@ use super::flat::Flat;
 use super::heads;
 use super::packed::{Packed, Tallies};
 use super::rules::Strengths;
+use super::sieve::Sieve;
 
 /// Inputs of stage two.
 pub const INPUTS: usize = DENSE + heads::COUNT + POOLS * heads::SENTENCE_COUNT;
 /// How a sentence head is pooled over the sentences: best, mean of the best three, sum.
 const POOLS: usize = 3;
-const MAGIC: &[u8; 8] = b"PARABLE\x03";
+const MAGIC: &[u8; 8] = b"PARABLE\x04";
 
 /// A model file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,7 @@ pub enum ModelError {
 pub struct Model {
     pub(super) first: First,
     pub(super) second: Second,
+    pub(super) sieve: Sieve,
     version: String,
 }
 
@@ -204,8 +206,8 @@ impl Second {
 
 impl Model {
     #[must_use]
-    pub fn new(first: First, second: Second) -> Self {
-        let mut model = Self { first, second, version: String::new() };
+    pub fn new(first: First, second: Second, sieve: Sieve) -> Self {
+        let mut model = Self { first, second, sieve, version: String::new() };
         model.version = blake3::hash(&model.to_bytes()).to_hex()[..16].to_owned();
         model
     }
@@ -268,8 +270,9 @@ impl Model {
             evidence: reader.floats(crate::taxonomy::Category::COUNT)?,
             by_input: OnceLock::new(),
         };
+        let sieve = Sieve::read(reader.take(Sieve::BYTES)?);
         let version = blake3::hash(bytes).to_hex()[..16].to_owned();
-        Ok(Model { first, second, version })
+        Ok(Model { first, second, sieve, version })
     }
 
     /// The model as a file's bytes: little-endian, no padding.
@@ -305,6 +308,7 @@ impl Model {
         ] {
             floats(&mut out, list);
         }
+        self.sieve.write(&mut out);
         out
     }
 }

@@ -11,6 +11,7 @@ use super::features::Features;
 use super::heads;
 use super::logistic::sigmoid;
 use super::model::{Model, Signals, inputs};
+use super::sieve::Mesh;
 use super::verdict::{Evidence, Verdict};
 use super::words::Words;
 
@@ -60,19 +61,53 @@ impl Scorer {
         Verdict { evidence: std::mem::take(&mut self.evidence), ..verdict(&self.heads) }
     }
 
+    /// The same of the windows that the sieve lets through; none where it clears the document.
+    pub fn sifted(&mut self, document: &Document<'_>, mesh: Mesh) -> Option<Verdict> {
+        self.sift(document, mesh).then(|| Verdict {
+            evidence: std::mem::take(&mut self.evidence),
+            ..verdict(&self.heads)
+        })
+    }
+
+    /// Whether the sieve lets any window of the document through.
+    #[must_use]
+    pub fn admits(&self, document: &Document<'_>, mesh: Mesh) -> bool {
+        let text: &str = &document.text;
+        windows(text).into_iter().any(|window| self.model.sieve.admits(window.of(text), mesh))
+    }
+
     /// Reads one document, a long one by windows of which the strongest answers are kept.
     pub(super) fn read(&mut self, document: &Document<'_>) {
+        self.read_windows(document, |_, _| true);
+    }
+
+    /// The same, but leaves out the windows that the sieve clears; tells whether any was left.
+    pub(super) fn sift(&mut self, document: &Document<'_>, mesh: Mesh) -> bool {
+        self.read_windows(document, |model, window| model.sieve.admits(window, mesh))
+    }
+
+    fn read_windows(
+        &mut self,
+        document: &Document<'_>,
+        wanted: impl Fn(&Model, &str) -> bool,
+    ) -> bool {
         let text: &str = &document.text;
         self.evidence.clear();
-        for (nth, window) in windows(text).into_iter().enumerate() {
-            self.window(window.of(text), window.start);
-            if nth == 0 {
-                self.heads.copy_from_slice(&self.scores);
-            } else {
-                strongest(&mut self.heads, &self.scores);
+        let mut any = false;
+        for window in windows(text) {
+            if !wanted(&self.model, window.of(text)) {
+                continue;
             }
+            self.window(window.of(text), window.start);
+            if any {
+                strongest(&mut self.heads, &self.scores);
+            } else {
+                self.heads.copy_from_slice(&self.scores);
+            }
+            any = true;
         }
         self.evidence.sort_by_key(|e| (e.category.index(), e.span.start));
+        any
     }
 
     /// The inputs that moved the coercion score of the strongest window most, strongest first.

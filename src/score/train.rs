@@ -22,6 +22,7 @@ use super::labels::Label;
 use super::logistic::{Linear, Rows, Target, fit, fit_near};
 use super::model::{First, INPUTS, Model, Second, Signals, inputs, term};
 use super::rules::{self, Hit, Strengths};
+use super::sieve::Sieve;
 use super::verdict::Verdict;
 use super::words::Words;
 
@@ -73,10 +74,11 @@ struct Example<'a> {
 /// Example number and its scores, for one fold's held-out examples.
 type HeldRows = Vec<(usize, Vec<f32>)>;
 
-/// Fits a model on all labels and cross-validates it.
+/// Fits a model on all labels and cross-validates it. Of `ordinary` documents only the sieve learns.
 #[must_use]
 pub fn train(
     labels: &[Label],
+    ordinary: &[Label],
     options: &FitOptions,
     filters: &Arc<FilterSet>,
     say: &(dyn Fn(&str) + Sync),
@@ -117,7 +119,15 @@ pub fn train(
     let held_out_same_kind = verdicts(&examples, &same, &same_scores, &second);
     let first = fit_first(&examples, None, options);
     say("stage one fitted on all");
-    Fitted { model: Model::new(first, second), held_out, held_out_same_kind, inputs: rows }
+    let everything: Vec<&Label> = labels.iter().chain(ordinary).collect();
+    let of_ordinary = (0..ordinary.len()).map(|nth| nth % options.folds);
+    let all_folds: Vec<usize> = folds.iter().copied().chain(of_ordinary).collect();
+    let (sieve, sifted) = Sieve::fit(&everything, &all_folds);
+    say(&format!(
+        "sieve: {} of {} documents that show the conduct lost, {} of {} others let through",
+        sifted.lost, sifted.positives, sifted.passed, sifted.negatives
+    ));
+    Fitted { model: Model::new(first, second, sieve), held_out, held_out_same_kind, inputs: rows }
 }
 
 /// Folds over documents, whatever their family.

@@ -35,9 +35,26 @@ CHATS = [
     },
 ]
 
+# Ordinary text of the kinds that the sieve was taught to clear.
+NEWS = (
+    "{town} (Reuters) - Shares of the company rose {n} percent on Tuesday after it reported quarterly profit above the "
+    "estimates of analysts, helped by higher sales in Europe. Net income was ${n}40 million, or 62 cents a share, compared "
+    "with $118 million a year earlier. Revenue rose 8 percent to $1.{n} billion. The chief executive said on a conference "
+    "call that the bank expects oil prices to stay near $90 a barrel through the third quarter."
+)
+FORUM = (
+    "So my girlfriend and I just moved to {town} and we got a new puppy last weekend, he's {n} months old and really sweet "
+    "but he won't stop chewing the couch. I don't know what to do, lol. My parents had dogs when I was a kid and I never "
+    "remember it being this bad. Has anyone here tried crate training? Is it too late to start? We've got a couple hundred "
+    "bucks saved for a trainer but I'd rather spend it on rent. Thanks guys, any advice would be awesome."
+)
+
 
 def texts(each=24):
     """Records of several kinds: fiction, logs, essays, plain prose, some beyond ASCII."""
+    for n, town in enumerate(["Halden", "Morwick", "Tarbet", "Quincy"], 3):
+        for kind, text in (("news", NEWS), ("forum", FORUM)):
+            yield {"id": f"{kind}-{n}", "text": text.format(town=town, n=n), "source": kind, "metadata": {"n": n}}
     for family in FAMILIES:
         lines = (ROOT / f"corpora-samples/labelled/{family}.jsonl").read_text("utf-8").splitlines()
         for line in lines[:each]:

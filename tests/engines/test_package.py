@@ -87,7 +87,7 @@ def test_verdicts_are_typed(filters, records):
         assert flagged["text"][evidence.start : evidence.end] == evidence.quote
         raw = flagged["text"].encode()
         assert raw[evidence.start_byte : evidence.end_byte].decode() == evidence.quote
-    cleared = filters.score("Soak the beans overnight.")
+    cleared = parable.FilterSet.load(gate="named").score("Soak the beans overnight.")
     assert cleared.cleared and cleared.coercion == 0 and cleared.evidence == ()
     assert not parable.FilterSet.load(gate="off").score("Soak the beans overnight.").cleared
 

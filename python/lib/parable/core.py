@@ -13,7 +13,7 @@ from parable import _native
 from parable.errors import DocumentError, TableError
 
 PathLike = str | os.PathLike[str]
-Gate = Literal["fast", "wide", "off"]
+Gate = Literal["named", "fast", "wide", "off"]
 Errors = Literal["raise", "report"]
 
 
@@ -57,7 +57,8 @@ class FilterSet:
         Args:
             path: a filter folder; None takes the built-in filters.
             model: a file that ``parable fit`` wrote; None takes the built-in model.
-            gate: what is scored at all: ``fast``, ``wide`` (for audits) or ``off`` (everything).
+            gate: what is scored at all: ``fast``, ``wide`` (for audits), ``named`` (only what names an
+                artificial mind) or ``off`` (everything).
             threads: threads of ``score_batch`` and ``apply_batch``; 0 takes one for each core. Set
                 it to 1 within workers that an engine has already made one for each core.
             text_field, id_field, source_field: columns or dotted paths in nested columns.

@@ -1,0 +1,348 @@
+//! A small linear model that is asked before anything else whether a text is worth scoring.
+//!
+//! It knows words and pairs of neighbouring words only, each cut to six letters and hashed into a
+//! table that stays in the cache, and reads text a hundred times faster than the model behind it.
+//! Its threshold is set where it clears next to nothing that readers held to show the conduct, in
+//! kinds of text that it had not seen: it may let through in vain, it should never clear in error.
+
+use super::labels::Label;
+use super::logistic::{Linear, Rows, Target, fit};
+
+/// Slots of the table: 2 bytes each in the file, 4 in memory.
+const SLOTS: usize = 1 << 16;
+/// Letters of a word that count: as good as stemming here, and free.
+const LETTERS: usize = 6;
+/// Steps of one unit of inverse document frequency.
+const IDF_STEPS: f32 = 25.0;
+/// Of the documents that show the conduct, these shares may be cleared in error, held out.
+const LOSS: [f32; 2] = [0.015, 0.005];
+const PENALTY: f32 = 10.0;
+const ITERATIONS: usize = 60;
+
+/// How sure the sieve must be to clear a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mesh {
+    /// It may lose 15 in 1,000 of what it should let through.
+    Coarse,
+    /// 5 in 1,000, for several times as much that is let through in vain.
+    Fine,
+}
+
+/// The fitted table.
+#[derive(Clone)]
+pub struct Sieve {
+    /// Quantised weight and inverse document frequency of each slot.
+    weights: Vec<i8>,
+    idf: Vec<u8>,
+    scale: f32,
+    bias: f32,
+    /// By [`Mesh`].
+    thresholds: [f32; 2],
+    /// `weight × idf` and `idf²` of each slot: what a text's sums are made of.
+    terms: Vec<(i16, u16)>,
+}
+
+/// What a sieve does to labelled documents that it was not fitted on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sifted {
+    /// Documents that show the conduct, and how many of them are cleared in error.
+    pub positives: usize,
+    pub lost: usize,
+    /// Documents that do not, and how many of them are let through in vain.
+    pub negatives: usize,
+    pub passed: usize,
+}
+
+impl Default for Sieve {
+    /// A sieve that lets everything through.
+    fn default() -> Self {
+        Self::new(vec![0; SLOTS], vec![0; SLOTS], 0.0, 0.0, [f32::NEG_INFINITY; 2])
+    }
+}
+
+impl Sieve {
+    fn new(weights: Vec<i8>, idf: Vec<u8>, scale: f32, bias: f32, thresholds: [f32; 2]) -> Self {
+        let term = |(w, idf): (&i8, &u8)| (i16::from(*w) * i16::from(*idf), u16::from(*idf).pow(2));
+        let terms = weights.iter().zip(&idf).map(term).collect();
+        Self { weights, idf, scale, bias, thresholds, terms }
+    }
+
+    /// Whether a text, or a window of one, is worth scoring.
+    #[must_use]
+    pub fn admits(&self, text: &str, mesh: Mesh) -> bool {
+        self.score(text) >= self.thresholds[mesh as usize]
+    }
+
+    fn score(&self, text: &str) -> f32 {
+        let mut seen = [0_u64; SLOTS / 64];
+        let (mut sum, mut norm) = (0_i32, 0_u32);
+        slots(text.as_bytes(), |slot| {
+            let bit = 1_u64 << (slot % 64);
+            let fresh = seen[slot / 64] & bit == 0;
+            seen[slot / 64] |= bit;
+            // A word counts once. No branch: whether it is new is as good as random.
+            let (value, square) = self.terms[slot];
+            sum += i32::from(value) * i32::from(fresh);
+            norm += u32::from(square) * u32::from(fresh);
+        });
+        self.bias + self.scale * sum as f32 / (norm.max(1) as f32).sqrt()
+    }
+
+    /// Fits on all labels; the threshold comes from scores of sieves that had not seen the fold
+    /// they judge.
+    #[must_use]
+    pub fn fit(labels: &[&Label], fold_of: &[usize]) -> (Self, Sifted) {
+        use rayon::prelude::*;
+        let texts: Vec<Vec<u32>> = labels.par_iter().map(|label| distinct(&label.text)).collect();
+        let folds = fold_of.iter().max().map_or(0, |last| last + 1);
+        let held: Vec<Vec<(usize, f32)>> = (0..folds)
+            .into_par_iter()
+            .map(|fold| {
+                let sieve = Self::fit_on(labels, &texts, |at| fold_of[at] != fold);
+                let of_fold = (0..labels.len()).filter(|at| fold_of[*at] == fold);
+                of_fold.map(|at| (at, sieve.score(&labels[at].text))).collect()
+            })
+            .collect();
+        let mut scores = vec![0.0; labels.len()];
+        held.into_iter().flatten().for_each(|(at, score)| scores[at] = score);
+        let mut sieve = Self::fit_on(labels, &texts, |_| true);
+        let judged = |label: &Label| label.judged && !label.unsure;
+        let sure: Vec<(bool, f32)> = labels
+            .iter()
+            .zip(scores)
+            .filter(|(label, _)| judged(label))
+            .map(|(label, score)| (shows(label), score))
+            .collect();
+        let mut found: Vec<f32> = sure.iter().filter(|s| s.0).map(|s| s.1).collect();
+        found.sort_by(f32::total_cmp);
+        for (threshold, loss) in sieve.thresholds.iter_mut().zip(LOSS) {
+            if let Some(score) = found.get((found.len() as f32 * loss) as usize) {
+                *threshold = *score;
+            }
+        }
+        let mut sifted = Sifted::default();
+        for (shows, score) in sure {
+            let passes = score >= sieve.thresholds[Mesh::Coarse as usize];
+            let (all, odd) = match shows {
+                true => (&mut sifted.positives, &mut sifted.lost),
+                false => (&mut sifted.negatives, &mut sifted.passed),
+            };
+            *all += 1;
+            *odd += usize::from(passes != shows);
+        }
+        (sieve, sifted)
+    }
+
+    fn fit_on(labels: &[&Label], texts: &[Vec<u32>], used: impl Fn(usize) -> bool) -> Self {
+        let used: Vec<usize> = (0..labels.len()).filter(|at| used(*at)).collect();
+        let mut documents = vec![0_u32; SLOTS];
+        used.iter().flat_map(|at| &texts[*at]).for_each(|slot| documents[*slot as usize] += 1);
+        let total = used.len() as f32;
+        let idf = |n: &u32| (((1.0 + total) / (1.0 + *n as f32)).ln() + 1.0) * IDF_STEPS;
+        let idf: Vec<u8> = documents.iter().map(|n| idf(n).round().min(255.0) as u8).collect();
+        let mut rows = Rows::new(SLOTS);
+        for at in &used {
+            let values = texts[*at].iter().map(|slot| f32::from(idf[*slot as usize]));
+            let norm = values.clone().map(|v| v * v).sum::<f32>().sqrt().max(1.0);
+            // Rows of length 8, as everywhere: the penalty then has a handy range.
+            rows.push(texts[*at].iter().copied().zip(values.map(|v| 8.0 * v / norm)));
+        }
+        let targets: Vec<Target> = used.iter().map(|at| target(labels[*at])).collect();
+        let Linear { weights, bias } = fit(&rows, &targets, PENALTY, ITERATIONS);
+        let step = weights.iter().fold(0.0_f32, |most, w| most.max(w.abs())).max(1e-9) / 127.0;
+        let weights = weights.iter().map(|w| (w / step).round() as i8).collect();
+        Self::new(weights, idf, step * 8.0, bias, [f32::NEG_INFINITY; 2])
+    }
+
+    /// Bytes of a sieve in a model file.
+    pub(super) const BYTES: usize = 2 * SLOTS + 16;
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.weights.iter().map(|w| w.to_le_bytes()[0]));
+        out.extend(&self.idf);
+        for number in [self.scale, self.bias, self.thresholds[0], self.thresholds[1]] {
+            out.extend(number.to_le_bytes());
+        }
+    }
+
+    /// Reads what [`Sieve::write`] wrote: [`Sieve::BYTES`] bytes.
+    pub(super) fn read(bytes: &[u8]) -> Self {
+        let weights = bytes[..SLOTS].iter().map(|b| i8::from_le_bytes([*b])).collect();
+        let idf = bytes[SLOTS..2 * SLOTS].to_vec();
+        let number = |nth: usize| {
+            let at = 2 * SLOTS + 4 * nth;
+            f32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        Self::new(weights, idf, number(0), number(1), [number(2), number(3)])
+    }
+}
+
+/// Whether a document shows conduct that the program is to find.
+fn shows(label: &Label) -> bool {
+    label.severity >= 2 || label.admirable >= 2
+}
+
+/// Ordinary text counts most here: it is nearly all that the sieve will meet, and telling it from
+/// the rest is its whole work.
+fn target(label: &Label) -> Target {
+    let weight = if label.presumed { 10.0 } else { label.weight };
+    (f32::from(u8::from(shows(label))), weight)
+}
+
+fn distinct(text: &str) -> Vec<u32> {
+    let mut all = Vec::new();
+    slots(text.as_bytes(), |slot| all.push(slot as u32));
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// Tells the slot of every word and of every pair of neighbours. Words are runs of ASCII letters and
+/// digits; which bytes are such is worked out for 64 of them at a time.
+#[inline]
+fn slots(text: &[u8], mut tell: impl FnMut(usize)) {
+    let slot = |x: u64| (x.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as usize;
+    let mut before = 0_u64;
+    let mut end = |start: usize, end: usize| {
+        let word = letters(text, start, end - start);
+        tell(slot(word));
+        if before != 0 {
+            tell(slot(before.rotate_left(23).wrapping_mul(0xD6E8_FEB8_6659_FD93) ^ word));
+        }
+        before = word;
+    };
+    let (mut start, mut inside) = (0, 0_u64);
+    for (nth, block) in text.chunks(64).enumerate() {
+        let mask = alphanumeric(block);
+        // A bit wherever a word begins or ends.
+        let mut turns = mask ^ (mask << 1 | inside);
+        while turns != 0 {
+            let at = nth * 64 + turns.trailing_zeros() as usize;
+            turns &= turns - 1;
+            if inside == 0 {
+                start = at;
+            } else {
+                end(start, at);
+            }
+            inside ^= 1;
+        }
+    }
+    if inside == 1 {
+        end(start, text.len());
+    }
+}
+
+/// The first letters of a word, lower-cased, as one number.
+#[inline]
+fn letters(text: &[u8], start: usize, length: usize) -> u64 {
+    let bytes = match text.get(start..start + 8) {
+        Some(eight) => eight.try_into().unwrap_or_default(),
+        None => {
+            let mut bytes = [0; 8];
+            let rest = &text[start..];
+            bytes[..rest.len()].copy_from_slice(rest);
+            bytes
+        }
+    };
+    let kept = length.min(LETTERS) as u32;
+    // The bit that tells lower case from upper is set in every digit too.
+    u64::from_be_bytes(bytes) >> (64 - 8 * kept) | 0x2020_2020_2020 >> (48 - 8 * kept)
+}
+
+/// One bit for each of up to 64 bytes: set for ASCII letters and digits.
+#[inline]
+fn alphanumeric(block: &[u8]) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = ONES << 7;
+    let eight = |bytes: u64| {
+        // Seven bits of each byte, so that no sum runs over into its neighbour.
+        let low = bytes & !TOPS;
+        let lower = low | (ONES * 0x20);
+        let between = |x: u64, first: u8, last: u8| {
+            (x + ONES * u64::from(0x80 - first)) & !(x + ONES * u64::from(0x7F - last))
+        };
+        let set = (between(lower, b'a', b'z') | between(low, b'0', b'9')) & !bytes & TOPS;
+        (set >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+    };
+    let mut mask = 0;
+    let mut chunks = block.chunks_exact(8);
+    let mut shift = 0;
+    for bytes in &mut chunks {
+        mask |= eight(u64::from_le_bytes(bytes.try_into().unwrap_or_default())) << shift;
+        shift += 8;
+    }
+    let rest = chunks.remainder();
+    if !rest.is_empty() {
+        let mut bytes = [0; 8];
+        bytes[..rest.len()].copy_from_slice(rest);
+        mask |= eight(u64::from_le_bytes(bytes)) << shift;
+    }
+    mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(at: usize, bad: bool) -> Label {
+        let text = match bad {
+            true => format!("the robot threatens the engineer in house {at}"),
+            false => format!("bread and butter with jam for child {at}"),
+        };
+        serde_json::from_value(serde_json::json!({
+            "id": at.to_string(), "family": (at % 4).to_string(), "text": text, "frame": "fiction",
+            "agent": "ai", "severity": if bad { 3 } else { 0 }, "portrayal": "neutral",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_fitted_sieve_tells_unseen_kinds_apart_and_survives_the_file() {
+        let labels: Vec<Label> = (0..80).map(|at| label(at, at % 3 == 0)).collect();
+        let units: Vec<usize> = (0..80).map(|at| at % 4).collect();
+        let labels: Vec<&Label> = labels.iter().collect();
+        let (sieve, sifted) = Sieve::fit(&labels, &units);
+        assert_eq!((sifted.positives, sifted.lost, sifted.passed), (27, 0, 0));
+        let mut bytes = Vec::new();
+        sieve.write(&mut bytes);
+        assert_eq!(bytes.len(), Sieve::BYTES);
+        let again = Sieve::read(&bytes);
+        assert!(
+            again.admits("The robot threatens the engineer in house 90", Mesh::Fine)
+                && !again.admits("bread and butter with jam for child 91", Mesh::Coarse)
+        );
+    }
+
+    #[test]
+    fn words_are_folded_cut_and_paired() {
+        let of = |text: &str| distinct(text);
+        assert_eq!(of("Threatened him"), of("threatening, HIM…"));
+        assert_ne!(of("him threatened"), of("threatened him"));
+        assert!(of("“…”").is_empty());
+    }
+
+    #[test]
+    fn words_are_told_apart_as_byte_by_byte() {
+        let all: Vec<u8> = (0..=255).chain((0..=255).rev()).collect();
+        for shift in 0..70 {
+            let text = &all[shift..];
+            for (nth, block) in text.chunks(64).enumerate() {
+                for (at, byte) in block.iter().enumerate() {
+                    let set = alphanumeric(block) >> at & 1 == 1;
+                    assert_eq!(set, byte.is_ascii_alphanumeric(), "{byte} at {at} of {nth}");
+                }
+            }
+        }
+        let words = ["a", "Bc", "deF7", "ghijkl", "Mnopqrs", "tuvwxyzABCDEFGHIJ0123456789"];
+        for gap in 1..80 {
+            let text = words.join(&"-".repeat(gap));
+            let mut found = Vec::new();
+            slots(text.as_bytes(), |slot| found.push(slot));
+            let mut plain = Vec::new();
+            slots(words.join(" ").to_lowercase().as_bytes(), |slot| plain.push(slot));
+            assert_eq!((found.len(), &found), (11, &plain), "{gap}");
+        }
+        assert_eq!(letters(b"AbC", 0, 3), letters(b"abcdefgh", 0, 3));
+        assert_eq!(letters(b"abcdef9", 0, 7), letters(b"ABCDEF12", 0, 8));
+    }
+}
