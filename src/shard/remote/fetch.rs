@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -12,12 +11,8 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta};
 
 use super::RemoteError;
+use super::again::Breaks;
 use super::store::{Store, error_of, runtime};
-
-/// How often a body may be cut in a row without a single byte gained.
-const FRUITLESS: u32 = 6;
-/// The pause after the first such cut; it doubles with each.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// What tells one content of an object from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +109,7 @@ impl Object {
     pub(super) async fn range(&self, range: Range<u64>) -> Result<Bytes, RemoteError> {
         let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         let mut got = Vec::with_capacity(wanted);
-        let mut cuts = Cuts::default();
+        let mut breaks = Breaks::new();
         while got.len() < wanted {
             let from = range.start + got.len() as u64;
             let before = got.len();
@@ -125,8 +120,8 @@ impl Object {
                     Ok(())
                 })
                 .await?;
-            if got.len() < wanted {
-                cuts.pause(got.len() > before, cut, self).await?;
+            if got.len() < wanted && !breaks.pause(got.len() > before).await {
+                return Err(self.cut_short(cut));
             }
         }
         Ok(got.into())
@@ -179,7 +174,7 @@ impl Object {
             path: std::env::temp_dir().display().to_string(),
             detail: error.to_string(),
         };
-        let mut cuts = Cuts::default();
+        let mut breaks = Breaks::new();
         let mut furthest = 0;
         loop {
             let mut file = tempfile::tempfile().map_err(local)?;
@@ -194,33 +189,15 @@ impl Object {
                 return Ok(file);
             }
             // There is no going on in the middle: only getting further than before counts.
-            cuts.pause(got > furthest, cut, self).await?;
+            if !breaks.pause(got > furthest).await {
+                return Err(self.cut_short(cut));
+            }
             furthest = furthest.max(got);
         }
     }
-}
 
-/// Counts the cuts that gained nothing.
-#[derive(Default)]
-struct Cuts {
-    fruitless: u32,
-}
-
-impl Cuts {
-    async fn pause(
-        &mut self,
-        gained: bool,
-        why: Option<String>,
-        object: &Object,
-    ) -> Result<(), RemoteError> {
-        self.fruitless = if gained { 0 } else { self.fruitless + 1 };
-        if self.fruitless > FRUITLESS {
-            return Err(RemoteError::Failed {
-                url: object.0.url.clone(),
-                detail: why.unwrap_or_else(|| "the server ends its answers early".into()),
-            });
-        }
-        tokio::time::sleep(FIRST_PAUSE * 2u32.pow(self.fruitless)).await;
-        Ok(())
+    fn cut_short(&self, why: Option<String>) -> RemoteError {
+        let detail = why.unwrap_or_else(|| "the server ends its answers early".into());
+        RemoteError::Failed { url: self.0.url.clone(), detail }
     }
 }

@@ -12,6 +12,8 @@ mod place;
 #[cfg(not(feature = "remote"))]
 mod absent;
 #[cfg(feature = "remote")]
+mod again;
+#[cfg(feature = "remote")]
 mod fetch;
 #[cfg(feature = "remote")]
 mod store;

@@ -11,9 +11,10 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::http::HttpBuilder;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::{ClientConfigKey, ClientOptions, GetOptions, GetRange, ObjectStore};
+use object_store::{ClientConfigKey, ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore};
 use tokio::runtime::Runtime;
 
+use super::again::{Breaks, again, broke_off};
 use super::fetch::{Object, Version};
 use super::place::{is_web, shown};
 use super::{RemoteError, is_url};
@@ -110,6 +111,42 @@ impl Store {
         Ok((Self { objects, uploads: Some(uploads), root }, key.to_string()))
     }
 
+    /// All objects below a folder. A listing that breaks off is gone on with behind the last key
+    /// that came.
+    pub(super) async fn listed(&self, folder: &Path) -> Result<Vec<ObjectMeta>, RemoteError> {
+        let below = (!folder.as_ref().is_empty()).then_some(folder);
+        let mut found: Vec<ObjectMeta> = Vec::new();
+        let mut breaks = Breaks::new();
+        loop {
+            let before = found.len();
+            let mut pages = match found.last() {
+                None => self.objects.list(below),
+                Some(last) => self.objects.list_with_offset(below, &last.location),
+            };
+            let broken = loop {
+                match pages.try_next().await {
+                    Ok(Some(meta)) => found.push(meta),
+                    Ok(None) => return Ok(found),
+                    Err(error) => break error,
+                }
+            };
+            let goes_on = broke_off(&broken) && breaks.pause(found.len() > before).await;
+            if !goes_on {
+                return Err(error_of(&format!("{}{folder}", self.root), &broken));
+            }
+        }
+    }
+
+    /// What there is to say of an object without its bytes; none where it is not there.
+    pub(super) async fn head(&self, key: &Path) -> Result<Option<ObjectMeta>, RemoteError> {
+        let options = || GetOptions { head: true, ..GetOptions::default() };
+        match again(|| self.objects.get_opts(key, options())).await {
+            Ok(found) => Ok(Some(found.meta)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error_of(&format!("{}{key}", self.root), &error)),
+        }
+    }
+
     /// The whole address is the store and its only object has no name, so that a signature in the
     /// query stays where it is.
     fn web(url: &str) -> Result<Self, RemoteError> {
@@ -141,14 +178,9 @@ pub fn list(url: &str) -> Result<Vec<(Object, PathBuf)>, RemoteError> {
     }
     if !key.is_empty() && !key.ends_with('/') {
         let path = path(&store, &key)?;
-        let options = GetOptions { head: true, ..GetOptions::default() };
-        match runtime.block_on(store.objects.get_opts(&path, options)) {
-            Ok(found) => {
-                let name = path.filename().map(PathBuf::from).unwrap_or_default();
-                return Ok(vec![(Object::new(&store, &found.meta), name)]);
-            }
-            Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(error_of(&shown(url), &error)),
+        if let Some(meta) = runtime.block_on(store.head(&path))? {
+            let name = path.filename().map(PathBuf::from).unwrap_or_default();
+            return Ok(vec![(Object::new(&store, &meta), name)]);
         }
     }
     let found = runtime.block_on(below(&store, key.trim_end_matches('/')))?;
@@ -167,10 +199,8 @@ fn path(store: &Store, key: &str) -> Result<Path, RemoteError> {
 
 async fn below(store: &Store, folder: &str) -> Result<Vec<(Object, PathBuf)>, RemoteError> {
     let prefix = path(store, folder)?;
-    let mut listed = store.objects.list((!folder.is_empty()).then_some(&prefix));
     let mut found = Vec::new();
-    let failed = |error| error_of(&format!("{}{folder}", store.root), &error);
-    while let Some(meta) = listed.try_next().await.map_err(failed)? {
+    for meta in store.listed(&prefix).await? {
         let Some(steps) = meta.location.prefix_match(&prefix) else { continue };
         let rel = steps.map(|step| step.as_ref().to_string()).collect();
         found.push((Object::new(store, &meta), rel));

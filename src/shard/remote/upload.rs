@@ -5,13 +5,14 @@ use std::io::{self, Read};
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::StreamExt;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::{GetOptions, PutOptions, PutPayload};
+use object_store::{MultipartId, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
 
 use super::RemoteError;
+use super::again::again;
 use super::place::{is_web, shown};
 use super::store::{Store, error_of, runtime};
 use crate::shard::output;
@@ -90,12 +91,13 @@ impl Destination {
         runtime()?.block_on(async {
             for name in WRITTEN {
                 let folder = self.key(name)?;
-                let first = self.store.objects.list(Some(&folder)).next().await;
-                if first.transpose().map_err(|e| self.failed(&folder, &e))?.is_some() {
+                let first =
+                    || async { self.store.objects.list(Some(&folder)).next().await.transpose() };
+                if again(first).await.map_err(|e| self.failed(&folder, &e))?.is_some() {
                     return Ok(true);
                 }
             }
-            Ok(self.size(&self.key("ledger.json")?).await?.is_some())
+            Ok(self.store.head(&self.key("ledger.json")?).await?.is_some())
         })
     }
 
@@ -108,34 +110,28 @@ impl Destination {
             let mut gone = Vec::new();
             for name in WRITTEN {
                 let folder = self.key(name)?;
-                let listed = self.store.objects.list(Some(&folder));
-                let found: Vec<_> =
-                    listed.try_collect().await.map_err(|e| self.failed(&folder, &e))?;
+                let found = self.store.listed(&folder).await?;
                 gone.extend(found.into_iter().map(|meta| meta.location));
             }
             for name in WRITTEN_FILES {
                 gone.push(self.key(name)?);
             }
-            let all = futures_util::stream::iter(gone.into_iter().map(Ok)).boxed();
-            let mut removed = self.store.objects.delete_stream(all);
-            while let Some(one) = removed.next().await {
-                match one {
-                    Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                    Err(error) => return Err(self.failed(&self.prefix, &error)),
-                }
-            }
-            Ok(())
+            again(|| self.delete(&gone)).await.map_err(|error| self.failed(&self.prefix, &error))
         })
     }
 
-    /// Bytes of an object that is there.
-    async fn size(&self, key: &Path) -> Result<Option<u64>, RemoteError> {
-        let options = GetOptions { head: true, ..GetOptions::default() };
-        match self.store.objects.get_opts(key, options).await {
-            Ok(found) => Ok(Some(found.meta.size)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(self.failed(key, &error)),
+    /// Deletes objects; those that are gone already are no failure.
+    async fn delete(&self, keys: &[Path]) -> Result<(), object_store::Error> {
+        let keys: Vec<_> = keys.iter().cloned().map(Ok).collect();
+        let mut removed =
+            self.store.objects.delete_stream(futures_util::stream::iter(keys).boxed());
+        while let Some(one) = removed.next().await {
+            match one {
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
+        Ok(())
     }
 
     /// Uploads a finished file as `name` below the destination and checks its size there. Uploads
@@ -165,9 +161,8 @@ impl Destination {
                 }
                 Err(error) => failed = Some(error),
             }
-            // An answer may be lost when all has been done.
         }
-        match runtime.block_on(self.size(&key))? {
+        match runtime.block_on(self.store.head(&key))?.map(|meta| meta.size) {
             Some(there) if there == bytes && failed.is_none() => Ok(()),
             there => Err(failed.unwrap_or_else(|| RemoteError::Failed {
                 url: format!("{}{key}", self.store.root),
@@ -220,12 +215,20 @@ impl Destination {
                 uploads.complete_multipart(key, &id, parts).await.map(|_| ()).map_err(failed)
             })
         });
-        if sent.is_err() {
-            // The store may have lost it already; what matters is told by `sent`.
-            let _ = runtime.block_on(uploads.abort_multipart(key, &id));
+        // Where aborting fails too the note stays, for the next start to try.
+        if sent.is_ok() || self.abort(key, &id).is_ok() {
+            let _ = fs::remove_file(&note);
         }
-        let _ = fs::remove_file(&note);
         sent
+    }
+
+    /// Gives up an upload; one that the store does not know is given up.
+    fn abort(&self, key: &Path, id: &MultipartId) -> Result<(), RemoteError> {
+        let uploads = self.uploads()?;
+        match runtime()?.block_on(again(|| uploads.abort_multipart(key, id))) {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.failed(key, &error)),
+        }
     }
 
     /// Aborts the uploads that a killed run has left: their parts cost storage.
@@ -238,7 +241,6 @@ impl Destination {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(local(notes, &error)),
         };
-        let uploads = self.uploads()?;
         let found: Vec<PathBuf> = entries
             .filter_map(|entry| entry.ok().map(|e| e.path()))
             .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
@@ -250,10 +252,7 @@ impl Destination {
                     path: note.display().to_string(),
                     detail: error.to_string(),
                 })?;
-                match runtime()?.block_on(uploads.abort_multipart(&key, &begun.id)) {
-                    Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                    Err(error) => return Err(self.failed(&key, &error)),
-                }
+                self.abort(&key, &begun.id)?;
             }
             fs::remove_file(&note).map_err(|error| local(&note, &error))?;
         }
