@@ -123,7 +123,8 @@ impl Stored {
     /// A reader over a range; the file may end within it.
     #[must_use]
     pub fn section(self: &Arc<Self>, range: Range<usize>) -> Section {
-        Section { stored: self.clone(), at: range.start, end: range.end.min(self.length) }
+        let end = range.end.min(self.length);
+        Section { stored: self.clone(), at: range.start, end, failed: false }
     }
 
     /// Where `what`, of at least one byte, next begins at or behind `from`.
@@ -152,20 +153,26 @@ impl Stored {
     }
 }
 
-/// Reads a range of a file.
+/// Reads a range of a file. A failure is told once and ends it: those who read on behind damage
+/// would otherwise meet the same failure for ever.
 #[derive(Debug)]
 pub struct Section {
     stored: Arc<Stored>,
     at: usize,
     end: usize,
+    failed: bool,
 }
 
 impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.failed {
+            return Ok(0);
+        }
         let wanted = buffer.len().min(self.end.saturating_sub(self.at));
-        let read = self.stored.read_at(&mut buffer[..wanted], self.at)?;
-        self.at += read;
-        Ok(read)
+        let read = self.stored.read_at(&mut buffer[..wanted], self.at);
+        self.failed = read.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        self.at += *read.as_ref().unwrap_or(&0);
+        read
     }
 }
 
@@ -263,5 +270,18 @@ mod tests {
         let mut end = Vec::new();
         stored.section(2 * STRETCH - 4..usize::MAX).read_to_end(&mut end).expect("is read");
         assert_eq!(end, b"xabc");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_failure_is_told_once_and_ends_the_section() {
+        // A folder opens like a file and fails when it is read.
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut stored = Stored::file(folder.path()).expect("opens");
+        stored.length = 10;
+        let mut section = Arc::new(stored).section(0..10);
+        let mut buffer = [0; 4];
+        assert!(section.read(&mut buffer).is_err());
+        assert_eq!(section.read(&mut buffer).expect("has ended"), 0);
     }
 }

@@ -71,6 +71,9 @@ impl Windows {
         if at >= self.object.len() || buffer.is_empty() {
             return Ok(0);
         }
+        if let Some(failed) = self.object.failure() {
+            return Err(failed.clone());
+        }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !state.holds(at) {
             self.advance(&mut state, at).map_err(|error| self.object.note(error))?;
@@ -207,6 +210,7 @@ mod tests {
         assert_eq!(windows.read_at(&mut [0; 10], 0), Ok(10));
         put(&memory, &vec![b'y'; 300_000]);
         let failed = windows.read_at(&mut [0; 10], 200_000).expect_err("has changed");
+        assert_eq!(windows.read_at(&mut [0; 10], 0), Err(failed.clone()), "nothing is read on");
         assert!(
             matches!(&failed, RemoteError::Changed { url, .. } if url == "mem://a"),
             "{failed}"
