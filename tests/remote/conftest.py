@@ -213,11 +213,29 @@ def stored(s3, corpus):
 
 
 @pytest.fixture(scope="session")
-def whole_run(binary, corpus, tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole") / "out"
-    done = subprocess.run([binary, "run", corpus, "-o", out, "--policy", "condition", "-q"], capture_output=True)
-    assert done.returncode == 1, done.stderr  # a line of torn.txt is in quarantine
-    return out
+def local_run(binary, tmp_path_factory):
+    def run(*given):
+        out = tmp_path_factory.mktemp("local") / "out"
+        done = subprocess.run([binary, "run", *given, "-o", out, "--policy", "condition", "-q", "--no-report"], capture_output=True)
+        assert done.returncode == 1, done.stderr  # a line of torn.txt is in quarantine
+        return out
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def whole_run(local_run, corpus):
+    return local_run(corpus)
+
+
+def few(at):
+    """The shards of less than 10 MB."""
+    return [f"{at}/deep", f"{at}/rows.parquet", f"{at}/torn.txt"]
+
+
+@pytest.fixture(scope="session")
+def few_run(local_run, corpus):
+    return local_run(*few(corpus))
 
 
 KINDS = ["documents", "attributes", "quarantine", "dropped"]

@@ -261,7 +261,8 @@ pub(super) fn error_of(url: &str, error: &object_store::Error) -> RemoteError {
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
             RemoteError::Denied { url, detail }
         }
-        // Web servers: the library passes these on as they are.
+        // Listings and web servers: the library passes these on as they are.
+        _ if detail.contains("status code: 404") => RemoteError::NotFound { url },
         _ if detail.contains("status code: 403") || detail.contains("status code: 401") => {
             RemoteError::Denied { url, detail }
         }
