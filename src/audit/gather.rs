@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
 use super::figures::{Damaged, Notice, Reason, Versions};
@@ -11,6 +12,7 @@ use super::row::Row;
 use super::tally::Tally;
 use crate::composition::Composition;
 use crate::ledger::Ledger;
+use crate::shard::documents::ReadError;
 use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
 use crate::shard::{Format, Input, InputError, Limits, Piece, expand, table};
@@ -34,6 +36,8 @@ pub struct Reading {
 pub enum AuditError {
     #[error(transparent)]
     Input(#[from] InputError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
     #[error("{path}: {source}")]
     Io { path: String, source: std::io::Error },
     #[error("{path}: no ledger: {message}")]
@@ -318,27 +322,34 @@ fn read_row_group(
                 return Ok(());
             }
         };
-        let (Some(ids), Some(maps)) =
-            (table::column(&batch, "id"), table::column(&batch, "attributes"))
-        else {
+        let Some(rows) = rows_of(&batch) else {
             return Err(parquet(
                 part,
                 "no columns `id` and `attributes`: this is no attribute file",
             ));
         };
-        let sources = table::column(&batch, "source");
-        for nth in 0..batch.num_rows() {
-            let parsed = table::text(&maps, nth).and_then(|map| Row::parse_map(map).ok());
-            let (Some(mut row), Some(id)) = (parsed, table::text(&ids, nth)) else {
-                tally.unreadable += 1;
-                continue;
-            };
-            row.id = id.into();
-            row.source = sources.as_ref().and_then(|s| table::text(s, nth)).map(Into::into);
-            tally.add(&part.shard, &row);
+        for row in rows {
+            match row {
+                Some(row) => tally.add(&part.shard, &row),
+                None => tally.unreadable += 1,
+            }
         }
     }
     Ok(())
+}
+
+/// The attribute rows of a batch, none where a row cannot be read; none at all where the columns
+/// are missing.
+pub(super) fn rows_of(batch: &RecordBatch) -> Option<Vec<Option<Row<'_>>>> {
+    let (ids, maps) = (batch.column_by_name("id")?, batch.column_by_name("attributes")?);
+    let sources = batch.column_by_name("source");
+    let row = |nth| {
+        let mut row = Row::parse_map(table::text(maps, nth)?).ok()?;
+        row.id = table::text(ids, nth)?.into();
+        row.source = sources.and_then(|s| table::text(s, nth)).map(Into::into);
+        Some(row)
+    };
+    Some((0..batch.num_rows()).map(row).collect())
 }
 
 /// Adds the ledgers up and holds them against the rows.

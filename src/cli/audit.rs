@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(long)]
     allow_mixed: bool,
     /// Bytes of text for each token, for the estimates in tokens; without it what the run counted by
-    /// its --tokenizer, else 4.4
+    /// its --tokenizer, else 4.3
     #[arg(long)]
     bytes_per_token: Option<f64>,
     /// Dotted path of the text in the documents

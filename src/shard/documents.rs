@@ -3,6 +3,9 @@
 use std::cell::OnceCell;
 use std::ops::ControlFlow;
 
+use arrow_array::RecordBatch;
+use serde_json::Value;
+
 use super::columns::Columns;
 use super::lines::Chunk;
 use super::piece::{Piece, Shard};
@@ -18,24 +21,44 @@ pub struct Found<'a> {
     /// What an earlier run did to the record, as JSON: `metadata.parable`, or `parable` where the
     /// record's metadata are no object or the record is a row of a table.
     pub note: Option<&'a str>,
-    /// Where it is a JSON line.
-    record: Option<&'a Record<'a>>,
+    beside: Beside<'a>,
+}
+
+/// Where the other fields of a record are.
+#[derive(Clone, Copy)]
+enum Beside<'a> {
+    Nothing,
+    Record(&'a Record<'a>),
+    Row(&'a RecordBatch, usize),
 }
 
 impl Found<'_> {
-    /// A field of the record or of its metadata as text; strings and numbers only.
+    /// A field of the record, or of its metadata, by a dotted path; a string, number or boolean as
+    /// text.
     #[must_use]
-    pub fn value(&self, key: &str) -> Option<String> {
-        let in_record = || self.record?.raw(key).and_then(|raw| scalar(raw.get()));
-        let in_metadata = || Record::parse_str(self.metadata?).ok()?.raw(key).map(|raw| raw.get());
-        in_record().or_else(|| scalar(in_metadata()?))
+    pub fn value(&self, path: &str) -> Option<String> {
+        let own = match self.beside {
+            Beside::Nothing => None,
+            Beside::Record(record) => record.raw(path).and_then(|raw| json(raw.get())),
+            Beside::Row(batch, row) => {
+                table::column(batch, path).and_then(|column| scalar(table::value(&column, row)))
+            }
+        };
+        own.or_else(|| {
+            let path = path.strip_prefix("metadata.").unwrap_or(path);
+            json(Record::parse_str(self.metadata?).ok()?.raw(path)?.get())
+        })
     }
 }
 
-fn scalar(json: &str) -> Option<String> {
-    match serde_json::from_str(json) {
-        Ok(serde_json::Value::String(text)) => Some(text),
-        Ok(serde_json::Value::Number(number)) => Some(number.to_string()),
+fn json(text: &str) -> Option<String> {
+    scalar(serde_json::from_str(text).ok()?)
+}
+
+fn scalar(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
         _ => None,
     }
 }
@@ -131,7 +154,8 @@ fn rows<E: From<ReadError>>(
             document.source = given.source.clone().map(Into::into);
             let note = columns.note(row);
             let (metadata, note) = (given.metadata.as_deref(), note.as_deref());
-            if take(&Found { document: &document, metadata, note, record: None })?.is_break() {
+            let beside = Beside::Row(&batch, row);
+            if take(&Found { document: &document, metadata, note, beside })?.is_break() {
                 return Ok((unread, ControlFlow::Break(())));
             }
         }
@@ -175,7 +199,12 @@ fn lines<E: From<ReadError>>(
                 let line = line.strip_suffix(b"\r").unwrap_or(line);
                 std::str::from_utf8(line).ok().map(|text| {
                     let document = Document { id: made().into(), ..Document::plain("", text) };
-                    take(&Found { document: &document, metadata: None, note: None, record: None })
+                    take(&Found {
+                        document: &document,
+                        metadata: None,
+                        note: None,
+                        beside: Beside::Nothing,
+                    })
                 })
             } else {
                 of_record(line, fields, made, &mut take)
@@ -204,5 +233,5 @@ fn of_record<E>(
     let metadata = record.raw("metadata").map(serde_json::value::RawValue::get);
     let note = record.raw("metadata.parable").or_else(|| record.raw("parable"));
     let note = note.map(serde_json::value::RawValue::get);
-    Some(take(&Found { document: &document, metadata, note, record: Some(&record) }))
+    Some(take(&Found { document: &document, metadata, note, beside: Beside::Record(&record) }))
 }

@@ -58,7 +58,7 @@ pub fn footer(path: &Path) -> Result<Footer, ParquetError> {
 pub fn row_group(
     path: &Path,
     group: usize,
-) -> Result<impl Iterator<Item = Result<RecordBatch, String>>, ParquetError> {
+) -> Result<impl Iterator<Item = Result<RecordBatch, String>> + use<>, ParquetError> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?
         .with_row_groups(vec![group])
         .with_batch_size(BATCH)
