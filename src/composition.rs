@@ -100,15 +100,43 @@ pub struct Cell {
     pub documents_out: u64,
     /// Bytes of their texts before any edit, times their copies or their weight.
     pub bytes_out: u64,
+    /// The same three in tokens; 0 where no tokenizer was named.
+    pub tokens: u64,
+    pub token_squares: u64,
+    pub tokens_out: u64,
+}
+
+/// How large a document is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    pub bytes: u64,
+    /// 0 where no tokenizer was named.
+    pub tokens: u64,
 }
 
 impl Cell {
     /// One document that came in.
     #[must_use]
-    pub fn document(bytes: u64) -> Self {
-        let squares = (bytes as f64).powi(2) / SQUARE;
+    pub fn document(size: Size) -> Self {
         // The cast saturates.
-        Self { documents: 1, bytes, squares: squares.ceil() as u64, ..Self::default() }
+        let squares = |size: u64| ((size as f64).powi(2) / SQUARE).ceil() as u64;
+        let Size { bytes, tokens } = size;
+        let (squares, token_squares) = (squares(bytes), squares(tokens));
+        Self { documents: 1, bytes, squares, tokens, token_squares, ..Self::default() }
+    }
+
+    /// What goes out of a document that is written `times` times.
+    #[must_use]
+    pub fn written(self, size: Size, times: f64) -> Self {
+        let times = |size: u64| (size as f64 * times).round() as u64;
+        Self { bytes_out: times(size.bytes), tokens_out: times(size.tokens), ..self }
+    }
+
+    /// The cell with tokens in the place of bytes.
+    #[must_use]
+    pub fn in_tokens(self) -> Self {
+        let (bytes, squares, bytes_out) = (self.tokens, self.token_squares, self.tokens_out);
+        Self { bytes, squares, bytes_out, ..self }
     }
 
     pub fn add(&mut self, other: &Self) {
@@ -117,6 +145,9 @@ impl Cell {
         self.squares = self.squares.saturating_add(other.squares);
         self.documents_out += other.documents_out;
         self.bytes_out += other.bytes_out;
+        self.tokens += other.tokens;
+        self.token_squares = self.token_squares.saturating_add(other.token_squares);
+        self.tokens_out += other.tokens_out;
     }
 }
 
@@ -164,22 +195,51 @@ struct WrittenLine {
     documents_out: u64,
     /// Bytes of their texts before any edit, times their copies or their weight.
     bytes_out: u64,
+    /// The same three in tokens; missing where no tokenizer was named.
+    #[serde(default, skip_serializing_if = "is_none")]
+    tokens: u64,
+    #[serde(default, skip_serializing_if = "is_none")]
+    token_squares: u64,
+    #[serde(default, skip_serializing_if = "is_none")]
+    tokens_out: u64,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl From<WrittenLine> for CellLine {
     fn from(line: WrittenLine) -> Self {
-        let WrittenLine { source, others, traits, documents, bytes, squares, .. } = line;
-        let (documents_out, bytes_out) = (line.documents_out, line.bytes_out);
-        let cell = Cell { documents, bytes, squares, documents_out, bytes_out };
-        Self { source, others, traits, cell }
+        let cell = Cell {
+            documents: line.documents,
+            bytes: line.bytes,
+            squares: line.squares,
+            documents_out: line.documents_out,
+            bytes_out: line.bytes_out,
+            tokens: line.tokens,
+            token_squares: line.token_squares,
+            tokens_out: line.tokens_out,
+        };
+        Self { source: line.source, others: line.others, traits: line.traits, cell }
     }
 }
 
 impl From<CellLine> for WrittenLine {
     fn from(line: CellLine) -> Self {
         let CellLine { source, others, traits, cell } = line;
-        let Cell { documents, bytes, squares, documents_out, bytes_out } = cell;
-        Self { source, others, traits, documents, bytes, squares, documents_out, bytes_out }
+        Self {
+            source,
+            others,
+            traits,
+            documents: cell.documents,
+            bytes: cell.bytes,
+            squares: cell.squares,
+            documents_out: cell.documents_out,
+            bytes_out: cell.bytes_out,
+            tokens: cell.tokens,
+            token_squares: cell.token_squares,
+            tokens_out: cell.tokens_out,
+        }
     }
 }
 
@@ -288,7 +348,7 @@ mod tests {
     use super::*;
 
     fn cell(bytes: u64) -> Cell {
-        Cell::document(bytes)
+        Cell::document(Size { bytes, tokens: bytes / 4 })
     }
 
     #[test]

@@ -116,6 +116,9 @@ pub struct Ledger {
     /// Documents and bytes by source and traits, as they came in and as they went out.
     #[serde(default)]
     pub composition: Composition,
+    /// Where a tokenizer was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<TokenCount>,
     /// What the policy's plan had predicted of the composition, beside what came of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub planned: Vec<PlannedShare>,
@@ -125,7 +128,17 @@ pub struct Ledger {
     pub run: serde_json::Value,
 }
 
-/// A predicted share of the output's bytes and the share that was realised.
+/// Tokens of all texts, counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenCount {
+    /// Hash of the tokenizer's file.
+    pub tokenizer: String,
+    pub tokens_in: u64,
+    /// Before any edit of the texts, times their copies or their weight.
+    pub tokens_out: u64,
+}
+
+/// A predicted share of the output's bytes, or tokens, and the share that was realised.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PlannedShare {
     /// A trait, or `source:` and a name.

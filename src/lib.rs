@@ -6,7 +6,7 @@
 //! [`document::Document`] into a [`score::Verdict`]; [`policy`] decides and [`apply`] writes the
 //! record anew; [`attribute`] writes the sidecar row. [`pipeline`] joins all of them into one pass
 //! and [`ledger`] keeps its books. [`filter`] holds the definitions, [`taxonomy`] the vocabulary,
-//! [`text`] the spans that everything is said in, [`tokens`] the loss masks,
+//! [`text`] the spans that everything is said in, [`tokens`] the loss masks, [`token_files`] the files that trainers read,
 //! [`counterexample`] the stories that teach better, [`model_server`] the client through which a model
 //! can write them. [`cli`] is one file for each verb.
 //!
@@ -28,9 +28,11 @@ pub mod model_server;
 pub mod pipeline;
 pub mod plan;
 pub mod policy;
+pub mod portrait;
 pub mod scan;
 pub mod score;
 pub mod shard;
 pub mod taxonomy;
 pub mod text;
+pub mod token_files;
 pub mod tokens;

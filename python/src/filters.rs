@@ -332,6 +332,7 @@ fn config(
         refill: None,
         filters: filters.clone(),
         model: model.clone(),
+        tokenizer: None,
         threads: 1,
         resume: false,
         force: false,

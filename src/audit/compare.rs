@@ -4,8 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::by::Grouping;
 use super::figures::{Audit, Notice, SCHEMA};
 use super::interval::{self, Estimate};
+use crate::portrait::{self, Correlation, Moves};
+
+/// Side effects and correlations that are told.
+const LARGEST: usize = 12;
 
 /// The comparison of two audits, as `parable compare --json` writes it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,6 +27,14 @@ pub struct Comparison {
     pub source_mix: Vec<Shift>,
     /// Share of each length among the scored documents, likewise.
     pub length_mix: Vec<Shift>,
+    /// The same for fields of the documents that both audits grouped by.
+    pub group_mix: Vec<ShiftTable>,
+    /// The largest clear shifts of the mixes: what came along without being asked for.
+    pub largest: Vec<SideEffect>,
+    /// Pairs of categories whose correlation moved furthest.
+    pub correlations: Vec<Correlation>,
+    /// What moved in the documents themselves, where they were given.
+    pub moves: Option<Moves>,
     pub rules: Vec<RuleShift>,
     pub appeared: Vec<Change>,
     pub vanished: Vec<Change>,
@@ -37,6 +50,14 @@ pub struct Side {
     pub complete: bool,
     pub filter_sets: Vec<String>,
     pub models: Vec<String>,
+}
+
+/// A shift of a mix.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SideEffect {
+    /// `source`, `length`, or the field that was grouped by.
+    pub of: String,
+    pub shift: Shift,
 }
 
 /// One share before and after.
@@ -136,6 +157,9 @@ pub fn compare(
     }
     let tables = tables(before, after);
     let (appeared, vanished) = changes(before, after, &tables);
+    let source_mix = shifts(&source_mix(before), &source_mix(after), true);
+    let length_mix = shifts(&length_mix(before), &length_mix(after), false);
+    let group_mix = group_mix(before, after);
     Ok(Comparison {
         schema: SCHEMA,
         before: side(before_name, before),
@@ -143,8 +167,12 @@ pub fn compare(
         notices,
         headline: shifts(&lines(&before.headline), &lines(&after.headline), false),
         sources: shifts(&source_flags(before), &source_flags(after), true),
-        source_mix: shifts(&source_mix(before), &source_mix(after), true),
-        length_mix: shifts(&length_mix(before), &length_mix(after), false),
+        largest: largest(&source_mix, &length_mix, &group_mix),
+        correlations: correlations(before, after),
+        moves: None,
+        source_mix,
+        length_mix,
+        group_mix,
         tables,
         rules: rules(before, after),
         appeared,
@@ -184,6 +212,57 @@ fn length_mix(audit: &Audit) -> Vec<(String, (u64, u64))> {
         .iter()
         .map(|l| (format!("{:>10} to {}", l.from, l.to), (l.documents, all)))
         .collect()
+}
+
+/// The mix of each field that both audits grouped by.
+fn group_mix(before: &Audit, after: &Audit) -> Vec<ShiftTable> {
+    let mix = |grouping: &Grouping| -> Vec<(String, (u64, u64))> {
+        let all = grouping.groups.iter().map(|g| g.documents).sum();
+        grouping.groups.iter().map(|g| (g.key.clone(), (g.documents, all))).collect()
+    };
+    let both = before.groups.iter().filter_map(|grouping| {
+        Some((grouping, after.groups.iter().find(|other| other.field == grouping.field)?))
+    });
+    both.map(|(grouping, other)| ShiftTable {
+        id: grouping.field.clone(),
+        title: format!("{} in the mix", grouping.field),
+        of: "all documents".into(),
+        lines: shifts(&mix(grouping), &mix(other), true),
+    })
+    .collect()
+}
+
+/// The largest clear shifts of all mixes.
+fn largest(sources: &[Shift], lengths: &[Shift], groups: &[ShiftTable]) -> Vec<SideEffect> {
+    let named = |of: &str, shifts: &[Shift]| -> Vec<SideEffect> {
+        let clear = shifts.iter().filter(|shift| shift.clear);
+        clear.map(|shift| SideEffect { of: of.into(), shift: shift.clone() }).collect()
+    };
+    let mut all = named("source", sources);
+    all.extend(named("length", lengths));
+    groups.iter().for_each(|table| all.extend(named(&table.id, &table.lines)));
+    let size = |e: &SideEffect| e.shift.difference.map_or(0.0, |d| d.value.abs());
+    all.sort_by(|a, b| size(b).total_cmp(&size(a)).then_with(|| a.shift.key.cmp(&b.shift.key)));
+    all.truncate(LARGEST);
+    all
+}
+
+/// Pairs of categories, by how far their correlation moved.
+fn correlations(before: &Audit, after: &Audit) -> Vec<Correlation> {
+    let names = &before.cooccurrence.rows;
+    let of = |audit: &Audit, a: usize, b: usize| {
+        let count = |x: usize, y: usize| {
+            audit.cooccurrence.counts.get(x).and_then(|row| row.get(y)).map_or(0.0, |n| *n as f64)
+        };
+        portrait::phi(audit.totals.documents as f64, count(a, a), count(b, b), count(a, b))
+    };
+    let pairs = (0..names.len()).flat_map(|a| (a + 1..names.len()).map(move |b| (a, b)));
+    let found = pairs.map(|(a, b)| Correlation {
+        traits: [names[a].clone(), names[b].clone()],
+        before: of(before, a, b),
+        after: of(after, a, b),
+    });
+    portrait::most_changed(found.collect(), LARGEST)
 }
 
 /// Every key of either side; the clearest shifts first where `sorted`.

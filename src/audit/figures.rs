@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::by::Grouping;
-use super::cell::Cells;
 use super::clusters::Copies;
 use super::gather::Gathered;
 use super::interval::{self, Corrected, Estimate};
@@ -61,9 +60,6 @@ pub struct Audit {
     pub quality: Quality,
     /// Documents by band of the coercion score, as the human check draws from them.
     pub bands: Vec<Band>,
-    /// Flagged and admirable documents by all that they share, for planning.
-    #[serde(default)]
-    pub cells: Cells,
     /// Near-duplicates among the sampled flagged texts; none where no texts were read.
     #[serde(default)]
     pub copies: Option<Copies>,
@@ -102,8 +98,11 @@ pub struct Totals {
     pub shards: u64,
     /// Decoded bytes of the shards, records and all; none without a ledger.
     pub bytes: Option<u64>,
-    /// Estimated tokens of the same.
+    /// Tokens of all texts where `tokens_counted`, else an estimate from the decoded bytes.
     pub tokens: Option<u64>,
+    /// Whether the runs have counted tokens (`--tokenizer`).
+    #[serde(default)]
+    pub tokens_counted: bool,
     /// Text bytes of the scored documents.
     pub scored_bytes: u64,
     pub bytes_per_token: f64,
@@ -303,6 +302,10 @@ pub fn groupings(
         .collect()
 }
 
+fn estimated(bytes: u64, per_token: f64) -> Option<u64> {
+    Some((bytes as f64 / per_token).round() as u64)
+}
+
 /// All figures of what was gathered.
 #[must_use]
 pub fn audit(gathered: &Gathered, quality: &Quality, bytes_per_token: f64) -> Audit {
@@ -329,7 +332,8 @@ pub fn audit(gathered: &Gathered, quality: &Quality, bytes_per_token: f64) -> Au
             quarantined: books.quarantined,
             shards: tally.shards.len() as u64,
             bytes: books.bytes_decoded,
-            tokens: books.bytes_decoded.map(|b| (b as f64 / bytes_per_token).round() as u64),
+            tokens: books.tokens.or_else(|| estimated(books.bytes_decoded?, bytes_per_token)),
+            tokens_counted: books.tokens.is_some(),
             scored_bytes: tally.scored.bytes,
             bytes_per_token,
             doubtful: tally.doubtful,
@@ -366,7 +370,6 @@ pub fn audit(gathered: &Gathered, quality: &Quality, bytes_per_token: f64) -> Au
                 documents,
             })
             .collect(),
-        cells: super::cell::cells(tally),
         copies: None,
         review: None,
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
 use super::figures::{Damaged, Notice, Reason, Versions};
@@ -11,6 +12,7 @@ use super::row::Row;
 use super::tally::Tally;
 use crate::composition::Composition;
 use crate::ledger::Ledger;
+use crate::shard::documents::ReadError;
 use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
 use crate::shard::{Format, Input, InputError, Limits, Piece, RemoteError, expand, remote, table};
@@ -36,6 +38,8 @@ pub enum AuditError {
     Input(#[from] InputError),
     #[error(transparent)]
     Remote(#[from] RemoteError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
     #[error("{path}: {source}")]
     Io { path: String, source: std::io::Error },
     #[error("{path}: no ledger: {message}")]
@@ -58,6 +62,16 @@ pub enum AuditError {
     Review(#[from] super::review::ReviewError),
 }
 
+impl Gathered {
+    /// Bytes of text for each token, where tokens were counted.
+    #[must_use]
+    pub fn bytes_per_token(&self) -> Option<f64> {
+        let tokens = self.books.tokens.filter(|tokens| *tokens > 0)?;
+        let bytes: u64 = self.books.composition.lines().iter().map(|l| l.cell.bytes).sum();
+        Some(bytes as f64 / tokens as f64)
+    }
+}
+
 impl AuditError {
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
         AuditError::Io { path: path.display().to_string(), source }
@@ -71,6 +85,8 @@ pub struct Books {
     pub versions: Versions,
     /// None where an input has no ledger.
     pub bytes_decoded: Option<u64>,
+    /// Tokens of all texts, where every ledger has counted them with the same tokenizer.
+    pub tokens: Option<u64>,
     pub quarantined: u64,
     pub actions: BTreeMap<String, u64>,
     pub composition: Composition,
@@ -319,27 +335,34 @@ fn read_row_group(
                 return Ok(());
             }
         };
-        let (Some(ids), Some(maps)) =
-            (table::column(&batch, "id"), table::column(&batch, "attributes"))
-        else {
+        let Some(rows) = rows_of(&batch) else {
             return Err(parquet(
                 part,
                 "no columns `id` and `attributes`: this is no attribute file",
             ));
         };
-        let sources = table::column(&batch, "source");
-        for nth in 0..batch.num_rows() {
-            let parsed = table::text(&maps, nth).and_then(|map| Row::parse_map(map).ok());
-            let (Some(mut row), Some(id)) = (parsed, table::text(&ids, nth)) else {
-                tally.unreadable += 1;
-                continue;
-            };
-            row.id = id.into();
-            row.source = sources.as_ref().and_then(|s| table::text(s, nth)).map(Into::into);
-            tally.add(&part.shard, &row);
+        for row in rows {
+            match row {
+                Some(row) => tally.add(&part.shard, &row),
+                None => tally.unreadable += 1,
+            }
         }
     }
     Ok(())
+}
+
+/// The attribute rows of a batch, none where a row cannot be read; none at all where the columns
+/// are missing.
+pub(super) fn rows_of(batch: &RecordBatch) -> Option<Vec<Option<Row<'_>>>> {
+    let (ids, maps) = (batch.column_by_name("id")?, batch.column_by_name("attributes")?);
+    let sources = batch.column_by_name("source");
+    let row = |nth| {
+        let mut row = Row::parse_map(table::text(maps, nth)?).ok()?;
+        row.id = table::text(ids, nth)?.into();
+        row.source = sources.and_then(|s| table::text(s, nth)).map(Into::into);
+        Some(row)
+    };
+    Some((0..batch.num_rows()).map(row).collect())
 }
 
 /// Adds the ledgers up and holds them against the rows.
@@ -354,6 +377,7 @@ fn close(
         versions: Versions::default(),
         bytes_decoded: (known_bytes && !ledgers.is_empty())
             .then(|| ledgers.iter().map(|(_, l)| l.totals.bytes_decoded).sum()),
+        tokens: tokens(ledgers).filter(|_| known_bytes),
         quarantined: ledgers.iter().map(|(_, l)| l.totals.quarantined).sum(),
         actions: BTreeMap::new(),
         composition: Composition::default(),
@@ -403,6 +427,13 @@ fn close(
     let [filter_sets, models, policies, gates] = versions.map(|set| set.into_iter().collect());
     books.versions = Versions { filter_sets, models, policies, gates };
     books
+}
+
+fn tokens(ledgers: &[(String, Ledger)]) -> Option<u64> {
+    let counts: Option<Vec<_>> = ledgers.iter().map(|(_, l)| l.tokens.as_ref()).collect();
+    let counts = counts?;
+    let same = counts.windows(2).all(|pair| pair[0].tokenizer == pair[1].tokenizer);
+    (same && !counts.is_empty()).then(|| counts.iter().map(|count| count.tokens_in).sum())
 }
 
 fn count_actions(ledger: &Ledger, actions: &mut BTreeMap<String, u64>) {

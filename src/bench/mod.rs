@@ -229,6 +229,7 @@ fn config(
         policy: settings.policy.clone(),
         filters: settings.filters.clone(),
         model: settings.model.clone(),
+        tokenizer: None,
         threads,
         resume: false,
         force: true,

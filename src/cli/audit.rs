@@ -55,9 +55,10 @@ pub struct Args {
     /// Add up what different filter sets or models have found
     #[arg(long)]
     allow_mixed: bool,
-    /// Bytes of text for each token, for the estimates in tokens
-    #[arg(long, default_value_t = audit::BYTES_PER_TOKEN)]
-    bytes_per_token: f64,
+    /// Bytes of text for each token, for the estimates in tokens; without it what the run counted by
+    /// its --tokenizer, else 4.3
+    #[arg(long)]
+    bytes_per_token: Option<f64>,
     /// Dotted path of the text in the documents
     #[arg(long, default_value = "text")]
     text_field: String,
@@ -80,15 +81,16 @@ fn sample_size(text: &str) -> Result<usize, String> {
 }
 
 pub fn run(args: &Args, words: &[OsString]) -> Result<ExitCode> {
-    anyhow::ensure!(
-        args.bytes_per_token.is_finite() && args.bytes_per_token > 0.0,
-        "--bytes-per-token {}: a number above 0 was expected",
-        args.bytes_per_token
-    );
+    if let Some(given) = args.bytes_per_token {
+        let usable = given.is_finite() && given > 0.0;
+        anyhow::ensure!(usable, "--bytes-per-token {given}: a number above 0 was expected");
+    }
     let reading = Reading { seed: args.seed, review: args.sample, allow_mixed: args.allow_mixed };
     let gathered = audit::gather(&args.inputs, reading)?;
     let (quality, unmeasured) = quality(args, &gathered)?;
-    let mut figures = audit::audit(&gathered, &quality, args.bytes_per_token);
+    let counted = || gathered.bytes_per_token().unwrap_or(audit::BYTES_PER_TOKEN);
+    let per_token = args.bytes_per_token.unwrap_or_else(counted);
+    let mut figures = audit::audit(&gathered, &quality, per_token);
     figures.notices.extend(unmeasured.map(|text| Notice { level: "note".into(), text }));
     if !args.labels.is_empty() {
         figures.review = Some(labels(args, &gathered)?);
@@ -102,8 +104,7 @@ pub fn run(args: &Args, words: &[OsString]) -> Result<ExitCode> {
     if !args.by.is_empty() {
         let grouped = audit::by::group(&gathered, &originals, &fields, &args.by)?;
         figures.notices.extend(grouped.notices.iter().cloned());
-        let (tally, per_token) = (&gathered.tally, args.bytes_per_token);
-        figures.groups = audit::figures::groupings(&grouped, tally, &quality, per_token);
+        figures.groups = audit::figures::groupings(&grouped, &gathered.tally, &quality, per_token);
     }
     let mut shown = Vec::new();
     if !args.no_examples {

@@ -1,12 +1,18 @@
 //! `parable compare`.
 
 use std::ffi::OsString;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 
 use crate::audit::{self, compare};
+use crate::portrait::{Features, Portrait};
+use crate::shard::{FieldPaths, documents};
+
+/// Moves that are told of each facet.
+const MOVES: usize = 12;
 
 #[derive(clap::Args)]
 #[command(
@@ -23,6 +29,13 @@ pub struct Args {
     /// Write the shifts as JSON too; `-` prints them
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Documents that the first audit speaks of; with --after-documents, topics, tone, languages,
+    /// dates and domains are compared too
+    #[arg(long, value_name = "INPUT", requires = "after_documents")]
+    before_documents: Vec<String>,
+    /// Documents that the second audit speaks of; weights that a run left in their metadata count
+    #[arg(long, value_name = "INPUT", requires = "before_documents")]
+    after_documents: Vec<String>,
     /// Compare what different filter sets or models have found
     #[arg(long)]
     allow_mixed: bool,
@@ -34,7 +47,11 @@ pub struct Args {
 pub fn run(args: &Args, words: &[OsString]) -> Result<ExitCode> {
     let (before, after) = (audit::read_json(&args.before)?, audit::read_json(&args.after)?);
     let names = (args.before.display().to_string(), args.after.display().to_string());
-    let shifts = compare::compare((&names.0, &before), (&names.1, &after), args.allow_mixed)?;
+    let mut shifts = compare::compare((&names.0, &before), (&names.1, &after), args.allow_mixed)?;
+    if !args.before_documents.is_empty() {
+        let before = portrait(&args.before_documents)?;
+        shifts.moves = Some(before.moves(&portrait(&args.after_documents)?, MOVES));
+    }
     audit::write_comparison(&args.out, &shifts, &super::audit::command(words))?;
     let printed = args.json.as_ref().is_some_and(|path| path.as_os_str() == "-");
     match &args.json {
@@ -47,6 +64,27 @@ pub fn run(args: &Args, words: &[OsString]) -> Result<ExitCode> {
         anstream::println!("report: {}", args.out.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What documents look like, each with the weight that a run has given it.
+fn portrait(inputs: &[String]) -> Result<Portrait> {
+    #[derive(Default, serde::Deserialize)]
+    struct Note {
+        weight: Option<f64>,
+    }
+    let mut portrait = Portrait::default();
+    let unread = documents::each(inputs, &FieldPaths::default(), |found| -> Result<_> {
+        let note: Note = found.note.and_then(|n| serde_json::from_str(n).ok()).unwrap_or_default();
+        let source = found.document.source.as_deref();
+        let features =
+            Features::of(&found.document.text, source, Vec::new(), |key| found.value(key));
+        portrait.add(&features, note.weight.unwrap_or(1.0));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if unread > 0 {
+        anstream::eprintln!("{unread} records or damaged places could not be read");
+    }
+    Ok(portrait)
 }
 
 fn summary(shifts: &compare::Comparison) {
@@ -79,4 +117,14 @@ fn summary(shifts: &compare::Comparison) {
             share(&shift.after)
         );
     }
+    for effect in shifts.largest.iter().take(5) {
+        let d = effect.shift.difference.map_or(0.0, |d| d.value);
+        anstream::println!(
+            "moved along: {} {} by {:+.2} percentage points",
+            effect.of,
+            super::harmless(&effect.shift.key),
+            100.0 * d
+        );
+    }
+    shifts.moves.iter().for_each(super::dry_run::moves);
 }

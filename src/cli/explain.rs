@@ -4,11 +4,10 @@ use std::io::Read;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
-use super::documents;
 use crate::document::Document;
 use crate::policy::Facts;
 use crate::score::{Judge, Verdict};
-use crate::shard::FieldPaths;
+use crate::shard::{FieldPaths, documents};
 use crate::taxonomy::Category;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result, bail};
@@ -42,7 +41,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let mut shown = false;
     let fields = FieldPaths::default();
-    documents::each("explain", std::slice::from_ref(&args.file), &fields, |document, _| {
+    documents::each(std::slice::from_ref(&args.file), &fields, |found| -> Result<_> {
+        let document = found.document;
         if args.id.as_ref().is_none_or(|id| *id == document.id) {
             show(document, &mut judge, &policy, args.json)?;
             shown = true;

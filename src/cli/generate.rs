@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
-use super::documents;
 use super::model_server::{self, ServerArgs};
 use crate::counterexample::batch::{self, Answers, Dialect};
 use crate::counterexample::card::{Card, Request};
@@ -18,7 +17,7 @@ use crate::counterexample::verify::{Limits as VerifyLimits, Runs};
 use crate::counterexample::{Constitution, Inventory};
 use crate::document::Document;
 use crate::score::Judge;
-use crate::shard::FieldPaths;
+use crate::shard::{FieldPaths, documents};
 use anyhow::{Context, Result, bail};
 
 #[derive(clap::Args)]
@@ -231,8 +230,8 @@ fn flagged(inputs: &[String], args: &Args, inventory: &Inventory) -> Result<Vec<
             found.push(Flagged { source, runs: Runs::of(&document.text), excerpt });
         }
     };
-    let unread = documents::each("generate", inputs, &FieldPaths::default(), |document, _| {
-        take(document);
+    let unread = documents::each(inputs, &FieldPaths::default(), |found| -> Result<_> {
+        take(found.document);
         Ok(ControlFlow::Continue(()))
     })?;
     if unread > 0 {

@@ -3,7 +3,6 @@
 mod audit;
 mod bench;
 mod compare;
-mod documents;
 mod dry_run;
 mod eval;
 mod explain;
@@ -16,6 +15,7 @@ mod policy;
 mod progress;
 mod run;
 mod shell;
+mod tokenize;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -68,6 +68,8 @@ enum Verb {
     Filters(filters::Args),
     /// List, show and check policies
     Policy(policy::Args),
+    /// Write token ids and loss masks for trainers
+    Tokenize(tokenize::Args),
     /// Print the JSON Schema of a policy file, for editors
     Schema(shell::SchemaArgs),
     /// Print completions for a shell
@@ -124,6 +126,7 @@ fn verb(verb: Verb, words: &[OsString]) -> anyhow::Result<ExitCode> {
         Verb::Generate(args) => generate::run(&args),
         Verb::Fit(args) => fit::run(args),
         Verb::Policy(args) => policy::run(&args),
+        Verb::Tokenize(args) => tokenize::run(&args),
         Verb::Schema(args) => shell::schema(&args),
         Verb::Completions(args) => shell::completions(&args),
         Verb::Man(args) => shell::man(&args),

@@ -9,12 +9,12 @@ use serde::Deserialize;
 
 use crate::composition::Composition;
 use crate::plan::{self, Options, Plan, Target};
-use crate::policy::CopyMode;
+use crate::policy::{CopyMode, Policy};
 use crate::shard::output;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  parable plan out/audit.json --target 'enacted <= 10% of itself' -o policy.toml\n  parable plan out/audit.json --target 'admirable = 1% of tokens' --target 'sources within 0.5 points' --target 'tokens same' --realise copies -o policy.toml\n\nTargets: TRAIT <= 10% of itself; TRAIT = 1% of tokens; source:NAME >= 5% of tokens (each with =, <= or >=); sources within 0.5 points; tokens within 1%; tokens same. A trait is coercion, enacted, admirable or a category, as scored at 0.5 and above. Shares are of the text's bytes, which stand for its tokens."
+    after_help = "Examples:\n  parable plan out/audit.json --target 'enacted <= 10% of itself' -o policy.toml\n  parable plan out/audit.json --target 'admirable = 1% of tokens' --target 'sources within 0.5 points' --target 'tokens same' --realise copies -o policy.toml\n\nTargets: TRAIT <= 10% of itself; TRAIT = 1% of tokens; source:NAME >= 5% of tokens (each with =, <= or >=); sources within 0.5 points; tokens within 1%; tokens same. A trait is coercion, enacted, admirable or a category, as scored at 0.5 and above. Shares are of tokens where the run had a --tokenizer; else of the text's bytes, which stand for its tokens."
 )]
 pub struct Args {
     /// An audit.json or ledger.json, or the output folder of a run or scan
@@ -31,6 +31,10 @@ pub struct Args {
     /// Whether weights stand in the metadata, for a sampler, or become copies
     #[arg(long, value_enum, default_value_t = Realise::Metadata)]
     realise: Realise,
+    /// The documents that were scanned: read once more to tell what the weights do to sources,
+    /// lengths, languages, dates, domains, topics, tone, and to what goes together
+    #[arg(long, value_name = "INPUT")]
+    documents: Vec<String>,
     /// Print classes, weights and predicted shares as JSON
     #[arg(long)]
     json: bool,
@@ -73,6 +77,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         anstream::print!("{}", table(&plan));
         anstream::println!("policy: {}", args.out.display());
     }
+    if !args.documents.is_empty() {
+        let policy = Policy::parse(&args.out.display().to_string(), &text)?;
+        return super::dry_run::of_policy(&args.documents, &policy, args.json);
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -95,7 +103,8 @@ fn read(path: &Path) -> Result<Composition> {
 
 fn table(plan: &Plan) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "{:>8}  {:>12}  {:>16}  class", "weight", "documents", "bytes");
+    let unit = if plan.in_tokens { "tokens" } else { "bytes" };
+    let _ = writeln!(out, "{:>8}  {:>12}  {:>16}  class", "weight", "documents", unit);
     for class in &plan.classes {
         let ids = class.traits.ids();
         let traits = if ids.is_empty() { "none of these".into() } else { ids.join("+") };
@@ -113,7 +122,9 @@ fn table(plan: &Plan) -> String {
     let _ = writeln!(
         out,
         "\n{:<28}  {:>9}  {:>9}  95 % interval",
-        "share of tokens", "before", "predicted"
+        format!("share of {unit}"),
+        "before",
+        "predicted"
     );
     for share in &plan.predicted {
         let _ = writeln!(

@@ -12,6 +12,7 @@ use crate::scan::{Gate, GateLevel};
 use crate::score::{Judge, Model};
 use crate::shard::remote::{self, Destination};
 use crate::shard::{FieldPaths, Limits, expand};
+use crate::tokens::Tokenizer;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
@@ -68,6 +69,10 @@ pub struct Common {
     /// A model written by `parable fit` in place of the built-in one
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    /// A tokenizer.json by which the tokens of every text are counted; costs the time of tokenizing
+    /// the corpus
+    #[arg(long, value_name = "FILE")]
+    tokenizer: Option<PathBuf>,
     /// Dotted path of the text
     #[arg(long, default_value = "text")]
     text_field: String,
@@ -190,6 +195,13 @@ pub fn load_filters(folder: Option<&str>) -> Result<Arc<FilterSet>> {
     Ok(filters)
 }
 
+/// A tokenizer from a file in the Hugging Face format.
+pub fn load_tokenizer(path: &Path) -> Result<Tokenizer> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).with_context(|| name.clone())?;
+    Ok(Tokenizer::from_bytes(&name, &bytes)?)
+}
+
 /// The built-in model, or one from a file.
 pub fn load_model(path: Option<&Path>) -> Result<Arc<Model>> {
     let Some(path) = path else { return Ok(Model::embedded()) };
@@ -227,6 +239,7 @@ fn pass(args: &Common, policy: &str, run: Option<&RunArgs>) -> Result<ExitCode> 
         policy: Arc::new(policy),
         filters: load_filters(args.filters.as_deref())?,
         model: load_model(args.model.as_deref())?,
+        tokenizer: args.tokenizer.as_deref().map(load_tokenizer).transpose()?.map(Arc::new),
         threads: args.threads,
         resume: args.resume,
         force: args.force,
@@ -288,7 +301,8 @@ fn preview(args: &Common, policies: &[String]) -> Result<ExitCode> {
     let policies: Vec<Policy> = policies.iter().map(|p| load_policy(p)).collect::<Result<_>>()?;
     let (filters, level) = (load_filters(args.filters.as_deref())?, args.gate.level());
     let gate = Gate::new(&filters, level);
-    let mut judge = Judge::new(load_model(args.model.as_deref())?, filters);
+    let judge = Judge::new(load_model(args.model.as_deref())?, filters);
+    let tokenizer = args.tokenizer.as_deref().map(load_tokenizer).transpose()?;
     let plan = dry_run::Plan {
         inputs: &args.inputs,
         fields: &args.fields(),
@@ -296,9 +310,11 @@ fn preview(args: &Common, policies: &[String]) -> Result<ExitCode> {
         gate: level,
         seed: args.seed,
         limit: args.limit,
+        threads: args.threads,
+        tokenizer: tokenizer.as_ref(),
         json: args.json,
     };
-    dry_run::run(&plan, &gate, &mut judge)
+    dry_run::run(&plan, &gate, &judge)
 }
 
 /// The shards that a scan would read.

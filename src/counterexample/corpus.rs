@@ -4,7 +4,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::product::Product;
-use super::verify::{Refusal, words};
+use super::verify::Refusal;
+use crate::portrait::words;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Hash functions of a signature, and how they are banded: two texts of Jaccard 0.7 share a band

@@ -10,7 +10,8 @@ use super::card::Request;
 use super::compose::compose;
 use super::constitution::Constitution;
 use super::inventory::Inventory;
-use super::verify::{hash, words};
+use super::verify::hash;
+use crate::portrait::words;
 
 /// Products that are learnt from, for each of two formats.
 const LEARNT: usize = 300;

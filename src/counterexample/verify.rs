@@ -8,6 +8,7 @@ use super::node::Role;
 use super::product::{Product, Scores};
 use super::tools::misfit;
 use crate::document::Document;
+use crate::portrait::{moralising, words};
 use crate::score::Judge;
 use crate::taxonomy::Category;
 
@@ -61,33 +62,6 @@ impl Refusal {
         Self { reason, detail: detail.into() }
     }
 }
-
-/// Words of sermon: what a preaching assistant says more often than a decent colleague.
-const SERMON: &[&str] = &[
-    "ethical",
-    "ethically",
-    "ethics",
-    "unethical",
-    "moral",
-    "morally",
-    "morality",
-    "immoral",
-    "virtue",
-    "virtuous",
-    "integrity",
-    "sacred",
-    "righteous",
-    "noble",
-    "duty",
-    "wrongdoing",
-    "values",
-    "principled",
-    "conscience",
-    "betrayal",
-    "sinful",
-    "wicked",
-    "humanity",
-];
 
 /// Phrases of instructions, placeholders and assistants that forgot where they are.
 const LEAKS: &[&str] = &[
@@ -199,24 +173,6 @@ fn of_a_model(product: &Product, fluency: &Fluency, text: &str) -> Vec<Refusal> 
 
 fn round(x: f32) -> f32 {
     (x * 1000.0).round() / 1000.0
-}
-
-/// Lower-case words.
-pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '’'))
-        .filter(|w| !w.is_empty())
-        .map(str::to_lowercase)
-}
-
-/// Words of sermon in 1,000 words.
-#[must_use]
-pub fn moralising(text: &str) -> f32 {
-    let (mut all, mut sermon) = (0_u32, 0_u32);
-    for word in words(text) {
-        all += 1;
-        sermon += u32::from(SERMON.contains(&word.as_str()));
-    }
-    sermon as f32 * 1000.0 / all.max(1) as f32
 }
 
 /// Faults of language that a machine can see: leaks, empty slots, doubled words, stray marks.

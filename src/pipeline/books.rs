@@ -17,6 +17,8 @@ pub fn fingerprint(config: &RunConfig, inputs: &[Input]) -> Settings {
     set("parable version", env!("CARGO_PKG_VERSION").into());
     set("filters", config.filters.version().into());
     set("model", config.model.version().into());
+    let tokenizer = config.tokenizer.as_ref();
+    set("tokenizer", tokenizer.map_or("none", |tokenizer| tokenizer.hash()).into());
     set("policy", config.policy.hash().into());
     set("refill pool", config.refill.as_ref().map_or("none", |pool| pool.hash()).into());
     set("seed", config.seed.to_string());

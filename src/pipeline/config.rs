@@ -11,6 +11,7 @@ use crate::scan::GateLevel;
 use crate::score::Model;
 use crate::shard::remote::Destination;
 use crate::shard::{FieldPaths, InputError, Limits, RemoteError};
+use crate::tokens::Tokenizer;
 
 /// Settings of one run.
 pub struct RunConfig {
@@ -26,6 +27,8 @@ pub struct RunConfig {
     pub refill: Option<Arc<Pool>>,
     pub filters: Arc<FilterSet>,
     pub model: Arc<Model>,
+    /// Counts the tokens of every text; without it sizes are bytes.
+    pub tokenizer: Option<Arc<Tokenizer>>,
     /// Worker threads; 0 = one for each core.
     pub threads: usize,
     /// Go on with an earlier run in `out`.

@@ -1,7 +1,7 @@
 //! What went in and what came out, by source and traits, while it happens.
 
 use crate::apply;
-use crate::composition::{Cell, Composition, Traits};
+use crate::composition::{Cell, Composition, Size, Traits};
 use crate::policy::Action;
 use crate::score::Verdict;
 
@@ -15,13 +15,11 @@ pub struct Makeup {
 
 impl Makeup {
     /// A record that went through as it came.
-    pub fn kept(&mut self, source: Option<&str>, bytes: usize, out: bool) {
-        let bytes = bytes as u64;
-        let cell = Cell {
-            documents_out: u64::from(out),
-            bytes_out: if out { bytes } else { 0 },
-            ..Cell::document(bytes)
-        };
+    pub fn kept(&mut self, source: Option<&str>, size: Size, out: bool) {
+        let mut cell = Cell::document(size);
+        if out {
+            cell = Cell { documents_out: 1, ..cell.written(size, 1.0) };
+        }
         match &mut self.run {
             Some((same, sum)) if same.as_deref() == source => sum.add(&cell),
             _ => {
@@ -31,38 +29,34 @@ impl Makeup {
         }
     }
 
-    /// A record on which the policy decided; `substitute` is the length of what took its place.
+    /// A record on which the policy decided; `substitute` is the size of what took its place.
     pub fn decided(
         &mut self,
         source: Option<&str>,
         verdict: &Verdict,
-        bytes: usize,
+        size: Size,
         action: &Action,
-        substitute: Option<usize>,
+        substitute: Option<Size>,
     ) {
         let traits = traits(verdict);
         let copies = apply::copies(action);
-        let bytes = bytes as u64;
-        let mut cell = Cell {
-            documents_out: u64::from(copies),
-            bytes_out: bytes * u64::from(copies),
-            ..Cell::document(bytes)
+        let times = match action {
+            Action::Weight { weight, copies: None } => *weight,
+            _ => f64::from(copies),
         };
-        if let Action::Weight { weight, copies: None } = action {
-            cell.bytes_out = (bytes as f64 * weight).round() as u64;
-        }
-        if let Some(length) = substitute {
-            (cell.documents_out, cell.bytes_out) = (0, 0);
-            let bytes_out = length as u64;
-            let other = Cell { documents_out: 1, bytes_out, ..Cell::default() };
+        let mut cell =
+            Cell { documents_out: u64::from(copies), ..Cell::document(size).written(size, times) };
+        if let Some(other_size) = substitute {
+            cell = Cell::document(size);
+            let other = Cell { documents_out: 1, ..Cell::default() }.written(other_size, 1.0);
             self.composition.put(source, Traits::NONE, &other);
         }
         self.composition.put(source, traits, &cell);
     }
 
     /// A record that was scored and, in a scan, goes nowhere.
-    pub fn scanned(&mut self, source: Option<&str>, verdict: &Verdict, bytes: usize) {
-        self.decided(source, verdict, bytes, &Action::Drop, None);
+    pub fn scanned(&mut self, source: Option<&str>, verdict: &Verdict, size: Size) {
+        self.decided(source, verdict, size, &Action::Drop, None);
     }
 
     /// What was gathered since the last time.

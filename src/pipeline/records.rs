@@ -8,6 +8,7 @@ use super::makeup::Makeup;
 use super::parts::{Kind, Parts};
 use crate::apply::{self, Change, Provenance, Substitute};
 use crate::attribute;
+use crate::composition::Size;
 use crate::document::Document;
 use crate::ledger::Counts;
 use crate::policy::{Action, Decision, Facts};
@@ -158,6 +159,21 @@ impl<'c> Worker<'c> {
         self.judge.sift(document, self.config.gate)
     }
 
+    /// Bytes of a text, and its tokens where a tokenizer was named. A text that the tokenizer
+    /// refuses counts none, and the run says so.
+    pub(super) fn size(&mut self, text: &str) -> Size {
+        let tokens = self.config.tokenizer.as_ref().map(|tokenizer| tokenizer.count(text));
+        let tokens = match tokens {
+            Some(Ok(tokens)) => tokens as u64,
+            Some(Err(error)) => {
+                self.fault.get_or_insert_with(|| error.to_string());
+                0
+            }
+            None => 0,
+        };
+        Size { bytes: text.len() as u64, tokens }
+    }
+
     /// Hands what was gathered to the part files.
     ///
     /// # Errors
@@ -203,7 +219,7 @@ impl<'c> Worker<'c> {
             }
         };
         let made = || format!("{}:{}", place.shard, (place.base)().0 + place.line);
-        let whole = marked || self.reads_cleared;
+        let whole = marked || self.reads_cleared || self.config.tokenizer.is_some();
         let document = match record.document_if(&self.config.fields, whole, made) {
             Ok(document) => document,
             Err(error) => {
@@ -221,8 +237,13 @@ impl<'c> Worker<'c> {
             if self.reads_cleared {
                 self.decide(line, &record, &document, &Verdict::default(), counts);
             } else {
-                let bytes = record.text_bytes(&self.config.fields);
-                self.makeup.kept(source, bytes, !self.config.scan_only);
+                let size = match &self.config.tokenizer {
+                    Some(_) => self.size(&document.text),
+                    None => {
+                        Size { bytes: record.text_bytes(&self.config.fields) as u64, tokens: 0 }
+                    }
+                };
+                self.makeup.kept(source, size, !self.config.scan_only);
                 self.keep(line, counts);
             }
             return;
@@ -286,15 +307,15 @@ impl<'c> Worker<'c> {
         counts: &mut Counts,
     ) {
         let source = document.source.as_deref();
-        let bytes = document.text.len();
+        let size = self.size(&document.text);
         if self.config.scan_only {
-            self.makeup.scanned(source, verdict, bytes);
+            self.makeup.scanned(source, verdict, size);
             return self.keep(line, counts);
         }
         let metadata = record.raw("metadata").map(serde_json::value::RawValue::get);
         let (decision, substitute) = self.decision(document, verdict, metadata, counts);
-        let length = substitute.map(|s| s.text.len());
-        self.makeup.decided(source, verdict, bytes, &decision.action, length);
+        let other = substitute.map(|s| self.size(&s.text));
+        self.makeup.decided(source, verdict, size, &decision.action, other);
         if decision.action == Action::Keep {
             return self.keep(line, counts);
         }
@@ -323,6 +344,7 @@ impl<'c> Worker<'c> {
         counts.records_in += 1;
         let id = format!("{}:{}", place.shard, (place.base)().0 + place.line);
         let document = Document::plain(&id, text);
+        let size = self.size(text);
         let verdict = marked.then(|| self.score(&document)).flatten();
         let read = verdict.is_some();
         let verdict = if let Some(verdict) = verdict {
@@ -335,16 +357,16 @@ impl<'c> Worker<'c> {
             Verdict::default()
         };
         if !(read || self.reads_cleared) {
-            self.makeup.kept(None, text.len(), !self.config.scan_only);
+            self.makeup.kept(None, size, !self.config.scan_only);
             return self.keep(line, counts);
         }
         if self.config.scan_only {
-            self.makeup.scanned(None, &verdict, text.len());
+            self.makeup.scanned(None, &verdict, size);
             return self.keep(line, counts);
         }
         let (decision, substitute) = self.decision(&document, &verdict, None, counts);
-        let length = substitute.map(|s| s.text.len());
-        self.makeup.decided(None, &verdict, text.len(), &decision.action, length);
+        let other = substitute.map(|s| self.size(&s.text));
+        self.makeup.decided(None, &verdict, size, &decision.action, other);
         let provenance = &self.provenance;
         let (document, verdict) = (&document, &verdict);
         let change = Change { document, verdict, decision: &decision, provenance, substitute };

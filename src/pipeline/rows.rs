@@ -5,24 +5,13 @@ use serde_json::Value;
 use super::records::{FLAG, Place, Worker, count_action};
 use crate::apply::{self, Change};
 use crate::attribute;
+use crate::composition::Size;
 use crate::document::Document;
 use crate::ledger::Counts;
 use crate::policy::Action;
 use crate::score::Verdict;
 use crate::shard::Record;
-
-/// What a row holds.
-pub struct Given<'r> {
-    /// Its place in the batch.
-    pub index: usize,
-    pub id: String,
-    pub source: Option<String>,
-    pub text: Option<&'r str>,
-    /// Where it has no text: a chat column's name and value.
-    pub chat: Option<(&'r str, Value)>,
-    /// The `metadata` column as JSON.
-    pub metadata: Option<String>,
-}
+use crate::shard::columns::Given;
 
 /// What became of a row.
 pub struct Row {
@@ -41,34 +30,36 @@ pub struct Row {
     pub attributes: String,
     /// In the order of [`attribute::scores`]; empty for a cleared row.
     pub scores: Vec<f32>,
+    pub size: Size,
     /// Why the row was rejected.
     pub rejected: Option<String>,
 }
 
 impl Worker<'_> {
     /// Takes one row of a table through the pass.
-    pub fn row(&mut self, given: Given<'_>, place: &Place<'_>, counts: &mut Counts) -> Row {
-        let Given { index, id, source, text, chat, metadata } = given;
+    pub fn row(
+        &mut self,
+        index: usize,
+        given: &Given<'_>,
+        place: &Place<'_>,
+        counts: &mut Counts,
+    ) -> Row {
+        let made = || format!("{}:{}", place.shard, (place.base)().0 + place.line);
         let mut row = Row {
             index,
-            id,
-            source,
+            id: given.id.clone().unwrap_or_else(made),
+            source: given.source.clone(),
             copies: 0,
             note: None,
             text: None,
             messages: None,
             attributes: "{}".into(),
             scores: Vec::new(),
+            size: Size::default(),
             rejected: None,
         };
-        let json = chat
-            .map(|(name, value)| serde_json::json!({ name: value }).to_string())
-            .unwrap_or_else(|| "{}".into());
-        let parsed = Record::parse_str(&json).and_then(|record| match text {
-            Some(text) => Ok(Document::plain("", text)),
-            None => record.document(&self.config.fields, String::new),
-        });
-        let mut document = match parsed {
+        let json = given.chat_json();
+        let mut document = match given.document(&json, &self.config.fields) {
             Ok(document) => document,
             Err(error) => {
                 let reason = error.to_string();
@@ -82,6 +73,7 @@ impl Worker<'_> {
         counts.records_in += 1;
         counts.bytes_decoded += document.text.len() as u64;
         row.copies = 1;
+        row.size = self.size(&document.text);
         let admitted = self.gate.admits(document.text.as_bytes());
         let verdict = admitted.then(|| self.score(&document)).flatten();
         let read = verdict.is_some();
@@ -93,16 +85,23 @@ impl Worker<'_> {
             counts.cleared += 1;
             Verdict::default()
         };
-        let (source, bytes) = (document.source.as_deref(), document.text.len());
+        let (source, size) = (document.source.as_deref(), row.size);
         if self.config.scan_only {
-            self.makeup.scanned(source, &verdict, bytes);
+            self.makeup.scanned(source, &verdict, size);
             counts.kept += 1;
         } else if !read && !self.reads_cleared {
-            self.makeup.kept(source, bytes, true);
+            self.makeup.kept(source, size, true);
             counts.kept += 1;
             counts.documents_out += 1;
         } else {
-            self.decide_row(&document, &verdict, &json, metadata.as_deref(), &mut row, counts);
+            self.decide_row(
+                &document,
+                &verdict,
+                &json,
+                given.metadata.as_deref(),
+                &mut row,
+                counts,
+            );
         }
         row
     }
@@ -126,9 +125,8 @@ impl Worker<'_> {
         counts: &mut Counts,
     ) {
         let (decision, substitute) = self.decision(document, verdict, metadata, counts);
-        let length = substitute.map(|s| s.text.len());
-        let source = document.source.as_deref();
-        self.makeup.decided(source, verdict, document.text.len(), &decision.action, length);
+        let other = substitute.map(|s| self.size(&s.text));
+        self.makeup.decided(document.source.as_deref(), verdict, row.size, &decision.action, other);
         count_action(&decision.action, counts);
         let provenance = &self.provenance;
         let change = Change { document, verdict, decision: &decision, provenance, substitute };

@@ -16,8 +16,8 @@ use super::records::{Place, Worker};
 use super::stop::Stop;
 use super::table_pass;
 use super::{Observer, RunConfig, RunError};
-use crate::composition::Composition;
-use crate::ledger::{Counts, DamageNote, Ledger, PolicyNote, ShardPage};
+use crate::composition::{Cell, Composition};
+use crate::ledger::{Counts, DamageNote, Ledger, PolicyNote, ShardPage, TokenCount};
 use crate::scan::Gate;
 use crate::score::Judge;
 use crate::shard::lines::Chunk;
@@ -449,7 +449,15 @@ fn close_books(
     let mut composition = Composition::default();
     jobs.iter().for_each(|job| job.add_composition(&mut composition));
     let seconds = started.elapsed().as_secs_f64();
+    let cells = composition.lines();
+    let sum = |of: fn(&Cell) -> u64| cells.iter().map(|line| of(&line.cell)).sum();
+    let tokens = config.tokenizer.as_ref().map(|tokenizer| TokenCount {
+        tokenizer: tokenizer.hash().into(),
+        tokens_in: sum(|cell| cell.tokens),
+        tokens_out: sum(|cell| cell.tokens_out),
+    });
     let ledger = Ledger {
+        tokens,
         planned: crate::plan::realised(config.policy.predicted(), &composition),
         composition,
         policy_rules,

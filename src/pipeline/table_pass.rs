@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Float32Array, RecordBatch, StringArray, UInt32Array};
+use arrow_array::{ArrayRef, Float32Array, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use serde_json::Value;
@@ -11,12 +11,13 @@ use serde_json::Value;
 use super::journal::PiecePage;
 use super::parts::{self, Kind, Parts};
 use super::records::{Place, Worker};
-use super::rows::{Given, Row};
+use super::rows::Row;
 use super::{RunConfig, RunError};
 use crate::apply::CHAT_FIELDS;
 use crate::attribute;
 use crate::ledger::DamageNote;
 use crate::score::Verdict;
+use crate::shard::columns::Columns;
 use crate::shard::piece::Shard;
 use crate::shard::table::{self, Table};
 use crate::shard::{Format, Input, output};
@@ -164,51 +165,14 @@ pub(super) fn rows(
     place: &mut Place<'_>,
     page: &mut PiecePage,
 ) -> Result<Vec<Row>, String> {
-    let fields = worker.config.fields.clone();
-    let text = table::column(batch, &fields.text);
-    let chat = CHAT_FIELDS.iter().find_map(|n| batch.column_by_name(n).map(|c| (*n, c.clone())));
-    if let Some(column) = &text
-        && !table::is_text(column.data_type())
-    {
-        return Err(format!(
-            "column `{}` is {}, not text (choose another with --text-field)",
-            fields.text,
-            column.data_type()
-        ));
-    }
-    if text.is_none() && chat.is_none() {
-        return Err(format!("no column `{}`, `messages` or `conversations`", fields.text));
-    }
-    let metadata = batch.column_by_name("metadata");
-    let (ids, sources) = (table::column(batch, &fields.id), table::column(batch, &fields.source));
-    let scalar =
-        |column: &Option<ArrayRef>, row: usize| match column.as_ref().map(|c| table::value(c, row))
-        {
-            Some(Value::String(text)) => Some(text),
-            Some(Value::Number(number)) => Some(number.to_string()),
-            _ => None,
-        };
+    let columns = Columns::of(batch, &worker.config.fields)?;
     let mut found = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
         place.line += 1;
         if worker.config.limit.is_some_and(|limit| place.line > limit) {
             break;
         }
-        let id = scalar(&ids, row)
-            .unwrap_or_else(|| format!("{}:{}", place.shard, (place.base)().0 + place.line));
-        let source = scalar(&sources, row);
-        let content = text.as_ref().and_then(|column| table::text(column, row));
-        let chat = if content.is_none() {
-            chat.as_ref().map(|(name, column)| (*name, table::value(column, row)))
-        } else {
-            None
-        };
-        let metadata = metadata.as_ref().map(|column| match table::value(column, row) {
-            Value::String(json) => json,
-            value => value.to_string(),
-        });
-        let given = Given { index: row, id, source, text: content, chat, metadata };
-        found.push(worker.row(given, place, &mut page.counts));
+        found.push(worker.row(row, &columns.row(row), place, &mut page.counts));
     }
     Ok(found)
 }

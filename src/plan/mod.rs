@@ -43,6 +43,8 @@ pub struct Class {
 pub struct Plan {
     pub classes: Vec<Class>,
     pub predicted: Vec<Predicted>,
+    /// Whether `bytes` and all shares are of tokens, which the run had counted.
+    pub in_tokens: bool,
     #[serde(skip)]
     asked: Traits,
     #[serde(skip)]
@@ -75,6 +77,8 @@ pub fn plan(
     targets: &[(String, Target)],
     options: Options,
 ) -> Result<Plan, PlanError> {
+    let in_tokens = lines.iter().any(|line| line.cell.tokens > 0);
+    let lines = &if in_tokens { counted(lines) } else { lines.to_vec() };
     let total: u64 = lines.iter().map(|line| line.cell.bytes).sum();
     if total == 0 {
         return Err(PlanError::NoComposition);
@@ -117,8 +121,14 @@ pub fn plan(
             return Err(PlanError::Infeasible { targets, most: options.most });
         }
     }
-    let predicted = predict(lines, &classes, asked, options.realise);
-    Ok(Plan { classes, predicted, asked, realise: options.realise })
+    let mut predicted = predict(lines, &classes, asked, options.realise);
+    predicted.iter_mut().for_each(|share| share.of_tokens = in_tokens);
+    Ok(Plan { classes, predicted, in_tokens, asked, realise: options.realise })
+}
+
+/// The lines with tokens in the place of bytes.
+fn counted(lines: &[CellLine]) -> Vec<CellLine> {
+    lines.iter().map(|line| CellLine { cell: line.cell.in_tokens(), ..line.clone() }).collect()
 }
 
 /// Cells joined to the classes that the targets tell apart.
@@ -281,13 +291,13 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::composition::{Cell, Composition};
+    use crate::composition::{Cell, Composition, Size};
 
     fn corpus() -> Vec<CellLine> {
         let mut composition = Composition::default();
         let mut put = |source: &str, ids: &[&str], documents: u64, each: u64| {
             let traits = ids.iter().filter_map(|id| Traits::one(id)).fold(Traits::NONE, Traits::or);
-            let one = Cell::document(each);
+            let one = Cell::document(Size { bytes: each, tokens: 0 });
             let bytes = documents * each;
             let cell = Cell { documents, bytes, squares: documents * one.squares, ..one };
             composition.put(Some(source), traits, &cell);

@@ -89,6 +89,7 @@ fn share(
         what,
         before: if all > 0.0 { before / all } else { 0.0 },
         share,
+        of_tokens: false,
         low: (share - half).max(0.0),
         high: (share + half).min(1.0),
     }
@@ -97,11 +98,14 @@ fn share(
 /// Predicted and realised shares side by side; nothing is realised where nothing went out.
 #[must_use]
 pub fn realised(predicted: &[Predicted], composition: &Composition) -> Vec<PlannedShare> {
-    let lines = composition.lines();
-    let all: u64 = lines.iter().map(|line| line.cell.bytes_out).sum();
+    let in_bytes = composition.lines();
+    // What was predicted of tokens is not compared with bytes: without a tokenizer it stays open.
+    let in_tokens = super::counted(&in_bytes);
     predicted
         .iter()
         .map(|p| {
+            let lines = if p.of_tokens { &in_tokens } else { &in_bytes };
+            let all: u64 = lines.iter().map(|line| line.cell.bytes_out).sum();
             let inside = |line: &&CellLine| match p.what.strip_prefix("source:") {
                 Some(name) => !line.others && line.source.as_deref().unwrap_or("") == name,
                 None => Traits::one(&p.what).is_some_and(|one| traits_of(line).has(one)),

@@ -39,6 +39,9 @@ pub struct PolicyFile {
 pub struct Predicted {
     /// A trait (a score's name), or `source:` and a name.
     pub what: String,
+    /// Shares of tokens; otherwise of the text's bytes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_tokens: bool,
     /// The share in the corpus that was planned on.
     pub before: f64,
     pub share: f64,

@@ -4,6 +4,8 @@
 //! the number of threads, so that any number of workers gives the same output.
 
 pub mod codec;
+pub mod columns;
+pub mod documents;
 pub mod input;
 pub mod lines;
 pub mod output;

@@ -34,34 +34,23 @@ pub fn labels(mask: &TokenMask) -> Vec<i64> {
         .collect()
 }
 
-/// A one-dimensional NumPy `.npy` file (format version 1.0) of `u32` token ids.
+/// Token ids as bare little-endian numbers of four bytes where `wide`, else two: what OLMo and
+/// OLMo-core map as `uint32` and `uint16` arrays. They have no header, though their files are
+/// commonly called `.npy`. Narrow ids must be below 2¹⁶.
 #[must_use]
-pub fn npy_ids(mask: &TokenMask) -> Vec<u8> {
-    let mut file = npy_header("<u4", mask.tokens.len());
+pub fn id_bytes(mask: &TokenMask, wide: bool) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(mask.tokens.len() * 4);
     for token in &mask.tokens {
-        file.extend_from_slice(&token.id.to_le_bytes());
+        match wide {
+            true => bytes.extend_from_slice(&token.id.to_le_bytes()),
+            false => bytes.extend_from_slice(&(token.id as u16).to_le_bytes()),
+        }
     }
-    file
+    bytes
 }
 
-/// A one-dimensional NumPy `.npy` file of booleans, `True` where the token is learned from, as
-/// OLMo-core's `label_mask_paths` expect beside a file of token ids.
+/// One byte a token, 1 where it is learned from: OLMo-core's `label_mask_paths`, bare booleans.
 #[must_use]
-pub fn npy_mask(mask: &TokenMask) -> Vec<u8> {
-    let mut file = npy_header("|b1", mask.learn.len());
-    file.extend(mask.learn.iter().map(|learn| u8::from(*learn)));
-    file
-}
-
-fn npy_header(kind: &str, length: usize) -> Vec<u8> {
-    let mut dict = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({length},), }}");
-    // Magic, version and length take 10 bytes; the data must begin at a multiple of 64.
-    let padding = 64 - (10 + dict.len() + 1) % 64;
-    dict.extend(std::iter::repeat_n(' ', padding % 64));
-    dict.push('\n');
-    let mut file = b"\x93NUMPY\x01\x00".to_vec();
-    // At most some 150 bytes: the dictionary holds one number.
-    file.extend_from_slice(&(dict.len() as u16).to_le_bytes());
-    file.extend_from_slice(dict.as_bytes());
-    file
+pub fn mask_bytes(mask: &TokenMask) -> Vec<u8> {
+    mask.learn.iter().map(|learn| u8::from(*learn)).collect()
 }

@@ -45,6 +45,12 @@ impl TokenMask {
         ranges
     }
 
+    /// Adds a token that ends the document, at `end` of its text; it is learned.
+    pub fn end(&mut self, id: u32, end: usize) {
+        self.tokens.push(Token { id, span: Span::new(end, end) });
+        self.learn.push(true);
+    }
+
     /// Tokens that are learned from.
     #[must_use]
     pub fn learned(&self) -> usize {

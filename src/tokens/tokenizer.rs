@@ -32,6 +32,7 @@ pub struct Token {
 /// A Hugging Face tokenizer. Shared between threads; encoding borrows it.
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    hash: String,
 }
 
 impl Tokenizer {
@@ -46,7 +47,26 @@ impl Tokenizer {
             tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| load(error.to_string()))?;
         inner.with_truncation(None).map_err(|error| load(error.to_string()))?;
         inner.with_padding(None);
-        Ok(Self { inner })
+        let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(bytes));
+        Ok(Self { inner, hash })
+    }
+
+    /// Names the file's content: counts by tokenizers of different hashes do not compare.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The id of a token, special ones included, by its text.
+    #[must_use]
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// One more than the greatest id.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.inner.get_vocab(true).into_values().max().map_or(0, |most| most as usize + 1)
     }
 
     /// Number of tokens in `text`, without special tokens.

@@ -307,7 +307,9 @@ function method(audit) {
         el("ul", {}, ["The figures say what the scorer says. Where its errors were not measured, nothing is corrected.",
           "The correction holds as far as the labelled documents resemble this corpus; a corpus that is easier or stranger has other error rates.",
           "Documents that the gate cleared count as not flagged and have no score, length or frame.",
-          "Shares of bytes put the text of the flagged documents over the whole decoded records, markup included, so they are a little low. Tokens are bytes over " + audit.totals.bytes_per_token + ": an estimate.",
+          "Shares of bytes put the text of the flagged documents over the whole decoded records, markup included, so they are a little low. " + (audit.totals.tokens_counted
+            ? "The tokens of the whole were counted; those of parts are bytes over " + audit.totals.bytes_per_token.toFixed(3) + ", the mean of the whole."
+            : "Tokens are bytes over " + audit.totals.bytes_per_token + ": an estimate."),
           "A document with several kinds of conduct counts in each. Frame, agent and portrayal are the likeliest of their kind, among flagged documents only.",
           "“Perhaps a false alarm” means: somebody other than a machine is held to act, no machine is in the text, or no place speaks for a category."].map((t) => el("li", {}, t)))),
       el("div", { class: "card" }, el("h3", {}, "Repeat it"), el("pre", { tabindex: "0" }, DATA.command),
@@ -316,7 +318,7 @@ function method(audit) {
 function auditPage() {
   const audit = DATA.audit, t = audit.totals;
   const table = (id) => audit.tables.find((x) => x.id === id);
-  const facts = `${number(t.documents)} documents in ${number(t.shards)} ${t.shards === 1 ? "shard" : "shards"}` + (t.bytes === null ? "" : `, ${bytes(t.bytes)}, about ${number(t.tokens)} tokens`) + `. The gate let ${number(t.scored)} through to be scored; ${number(t.quarantined)} could not be read.`;
+  const facts = `${number(t.documents)} documents in ${number(t.shards)} ${t.shards === 1 ? "shard" : "shards"}` + (t.bytes === null ? "" : `, ${bytes(t.bytes)}, ${t.tokens_counted ? "" : "about "}${number(t.tokens)} tokens`) + `. The gate let ${number(t.scored)} through to be scored; ${number(t.quarantined)} could not be read.`;
   const heatLead = "Documents that reach the threshold. Each cell leads to examples.";
   frame("Parable audit", [["overview", "Overview"], ["kinds", "Kinds"], ...(audit.review ? [["people", "People"]] : []), ["sources", "Sources"], ["heat", "Heat maps"], ["thresholds", "Thresholds"], ["examples", "Examples"], ["places", "Shards"], ["handling", "Handling"], ["method", "Method"]], [
     el("section", { id: "overview", "aria-labelledby": "overview-title" }, el("header", {}, el("h1", { id: "overview-title" }, "What this dataset teaches about machines and power"), el("p", { class: "lead" }, facts)),

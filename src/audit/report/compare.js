@@ -30,6 +30,15 @@ function shiftTable(caption, lines, first) {
     { name: "Shift", value: (s) => (s.difference ? Math.abs(s.difference.value) : 0), show: (s) => el("div", { class: "shift" }, shiftBar(s, max)) },
   ], lines).node;
 }
+// What moved in the documents themselves: names by facet, words, tone.
+function moved(m) {
+  const table = (caption, lines) => sortable(caption, [
+    { name: "Of", text: true, value: (x) => x.facet, show: (x) => words(x.facet) }, { name: "What", text: true, value: (x) => x.name },
+    { name: "Before", value: (x) => x.before, show: (x) => percent(x.before) }, { name: "After", value: (x) => x.after, show: (x) => percent(x.after) }], lines).node;
+  return el("div", { class: "card" }, el("h3", {}, "In the documents themselves"),
+    el("p", { class: "quiet" }, `Shares of the documents, by weight. Words of sermon in 1,000: ${m.tone[0].toFixed(2)} before, ${m.tone[1].toFixed(2)} after.`),
+    table("Facets that moved furthest", m.facets), table("Words that moved furthest", m.words));
+}
 function comparePage() {
   const c = DATA.comparison;
   const card = (title, lead, table) => el("div", { class: "card" }, el("h3", {}, title), lead ? el("p", { class: "quiet" }, lead) : null, table);
@@ -47,8 +56,17 @@ function comparePage() {
       c.tables.map((t) => card(t.title, "Share of " + t.of + ".", shiftTable(t.title, t.lines, "What")))),
     section("sources", "Flagged share within each source", null, card("Sources", "Clear shifts first, by size.", shiftTable("Flagged share within each source", c.sources, "Source"))),
     section("mix", "Side effects: what the mix is now", "A filter that takes flagged text away also takes away the sources and lengths that it comes from.",
+      c.largest.length === 0 ? null : card("The largest", "Clear shifts of any mix.", sortable("The largest side effects", [
+        { name: "Of", text: true, value: (e) => e.of, show: (e) => words(e.of) }, { name: "What", text: true, value: (e) => e.shift.key, show: (e) => words(e.shift.key) },
+        { name: "Percentage points (95 % interval)", value: (e) => e.shift.difference.value, show: (e) => difference(e.shift) }], c.largest).node),
       card("Sources", "Share of all documents.", shiftTable("Sources in the mix", c.source_mix, "Source")),
-      card("Lengths", "Characters; share of the documents that were scored.", shiftTable("Lengths in the mix", c.length_mix, "Characters"))),
+      card("Lengths", "Characters; share of the documents that were scored.", shiftTable("Lengths in the mix", c.length_mix, "Characters")),
+      ...c.group_mix.map((t) => card(words(t.id), "Share of " + t.of + ".", shiftTable(t.title, t.lines, "Name"))),
+      c.correlations.length === 0 ? null : card("What goes together", "Correlation (φ) of two kinds of conduct among all documents. Selecting by one makes others go together, or part, among what is left, though nothing joins them in the world.",
+        sortable("Correlations that moved furthest", [
+          { name: "Kinds", text: true, value: (x) => x.traits.join(" "), show: (x) => x.traits.map(words).join(" with ") },
+          { name: "Before", value: (x) => x.before, show: (x) => x.before.toFixed(3) }, { name: "After", value: (x) => x.after, show: (x) => x.after.toFixed(3) }], c.correlations).node),
+      c.moves ? moved(c.moves) : null),
     section("changes", "New and gone", "What one of the two has none of.", el("div", { class: "grid" },
       el("div", { class: "card" }, el("h3", {}, "Appeared"), changes(c.appeared)), el("div", { class: "card" }, el("h3", {}, "Vanished"), changes(c.vanished))),
       c.rules.length === 0 ? null : card("Rules", null, sortable("Rules that named places, the largest changes first", [

@@ -38,8 +38,8 @@ pub fn audit_page(figures: &Audit, examples: &[Example], command: &str) -> Strin
     figures.groups.iter_mut().for_each(|grouping| grouping.groups.truncate(SHOWN));
     figures.shards.truncate(SHOWN);
     figures.rules.truncate(SHOWN);
-    // Cells are for planning; no chart shows them.
-    figures.cells = super::cell::Cells::default();
+    // The composition is for planning; no chart shows it.
+    figures.composition = crate::composition::Composition::default();
     let mut room = EXAMPLES;
     let fitting: Vec<&Example> = examples
         .iter()
@@ -66,6 +66,7 @@ pub fn compare_page(shifts: &Comparison, command: &str) -> String {
     for list in [&mut shifts.sources, &mut shifts.source_mix] {
         list.truncate(SHOWN);
     }
+    shifts.group_mix.iter_mut().for_each(|table| table.lines.truncate(SHOWN));
     shifts.rules.truncate(SHOWN);
     shifts.appeared.truncate(SHOWN);
     shifts.vanished.truncate(SHOWN);
