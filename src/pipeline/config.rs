@@ -8,7 +8,7 @@ use crate::filter::FilterSet;
 use crate::ledger::Counts;
 use crate::policy::Policy;
 use crate::scan::GateLevel;
-use crate::score::Model;
+use crate::score::{Aides, Model};
 use crate::shard::remote::Destination;
 use crate::shard::{FieldPaths, InputError, Limits, RemoteError};
 use crate::tokens::Tokenizer;
@@ -27,6 +27,8 @@ pub struct RunConfig {
     pub refill: Option<Arc<Pool>>,
     pub filters: Arc<FilterSet>,
     pub model: Arc<Model>,
+    /// What is asked besides model and rules.
+    pub aides: Aides,
     /// Counts the tokens of every text; without it sizes are bytes.
     pub tokenizer: Option<Arc<Tokenizer>>,
     /// Worker threads; 0 = one for each core.

@@ -93,7 +93,7 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
     let failed: Mutex<Option<RunError>> = Mutex::new(None);
     // Compiled once; the workers share them.
     let gate = Gate::new(&config.filters, config.gate);
-    let judge = Judge::new(config.model.clone(), config.filters.clone());
+    let judge = Judge::new(config.model.clone(), config.filters.clone()).with(config.aides.clone());
     pool.install(|| {
         // Shards whose pieces were all finished before the kill still want joining.
         jobs.par_iter()
@@ -467,6 +467,7 @@ fn close_books(
         parable: env!("CARGO_PKG_VERSION").into(),
         filter_set: config.filters.version().into(),
         model: config.model.version().into(),
+        aides: config.aides.versions().into_iter().map(|(n, v)| (n.to_owned(), v)).collect(),
         policy: PolicyNote { name: config.policy.name().into(), hash: config.policy.hash().into() },
         seed: config.seed,
         gate: format!("{:?}", config.gate).to_lowercase(),
