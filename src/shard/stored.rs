@@ -69,7 +69,8 @@ impl Stored {
         Some(bytes)
     }
 
-    /// A reader over a range; the file may end within it.
+    /// A reader over a range, or what the file holds of it. That the file has become shorter since it
+    /// was opened is an error, not an end.
     #[must_use]
     pub fn section(self: &Arc<Self>, range: Range<usize>) -> Section {
         Section { stored: self.clone(), at: range.start, end: range.end.min(self.length) }
@@ -109,10 +110,28 @@ pub struct Section {
     end: usize,
 }
 
+impl Section {
+    /// The byte of the file that is read next.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.at
+    }
+}
+
 impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let wanted = buffer.len().min(self.end.saturating_sub(self.at));
-        let read = self.stored.read_at(&mut buffer[..wanted], self.at)?;
+        // Decoders are not told of interruptions: some take them for the end of a header.
+        let read = loop {
+            match self.stored.read_at(&mut buffer[..wanted], self.at) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        if read == 0 && wanted > 0 {
+            let message = format!("the file now ends {} bytes early", self.end - self.at);
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+        }
         self.at += read;
         Ok(read)
     }
