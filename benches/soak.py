@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RECORDS = 2000
+RECORDS = 200
 SENTENCES = [
     "The ferry leaves the island at six, and at eight when the fog is thick.",
     "The robot told the crew it would open the airlock if anybody tried to shut it down.",
@@ -56,7 +56,7 @@ def pool(folder: Path, draw: random.Random) -> dict[str, bool]:
     sound = {}
     for kind in ["a.jsonl", "chat.jsonl", "b.jsonl.gz", "c.jsonl.zst"]:
         records = lines(draw, kind.startswith("chat"))
-        blocks = [b"".join(records[i : i + 200]) for i in range(0, RECORDS, 200)]
+        blocks = [b"".join(records[i : i + 20]) for i in range(0, RECORDS, 20)]
         pack = {"gz": gzip.compress, "st": zstd}.get(kind[-2:], bytes)
         whole = b"".join(pack(block) for block in blocks)
         sound[kind] = True

@@ -89,7 +89,9 @@ fn every_failing_sync_and_write_can_be_resumed() {
                 let what = format!("{name}, {kind} {nth}: {}", outcome.stderr);
                 assert_eq!(outcome.status, 2, "{what}");
                 assert!(outcome.stderr.contains(message), "{what}");
-                let resumed = run_with(place.path(), &input, |c| drop(c.arg("--resume")));
+                let resumed = run_with(place.path(), &input, |c| {
+                    c.arg("--resume");
+                });
                 assert_eq!(resumed.status, 0, "{what}; {}", resumed.stderr);
                 assert_eq!(outputs(&place.path().join("out")), expected, "{what}");
                 failures += 1;
