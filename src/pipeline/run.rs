@@ -23,7 +23,7 @@ use crate::score::Judge;
 use crate::shard::lines::Chunk;
 use crate::shard::piece::{Piece, Shard};
 use crate::shard::remote;
-use crate::shard::{Format, Input, expand, output};
+use crate::shard::{Format, Input, Located, expand, output};
 
 /// Uploads that have begun and not ended, below the working folder.
 pub const UPLOADS: &str = ".parable/uploads";
@@ -399,7 +399,8 @@ fn read_piece(
             Chunk::Broken { torn, why } => {
                 let message =
                     format!("damaged after {} whole lines of this piece: {why}", place.line);
-                page.damage.push(DamageNote { byte_offset: offset_in(&why), message });
+                page.damage
+                    .push(DamageNote { byte_offset: Located::of(&why).unwrap_or(0), message });
                 if !torn.is_empty() {
                     place.line += 1;
                     worker.reject(
@@ -422,13 +423,6 @@ fn read_piece(
             return Ok(true);
         }
     }
-}
-
-/// Frame readers put the frame's offset into the error's text: `frame at byte N: …`.
-fn offset_in(why: &io::Error) -> u64 {
-    let text = why.to_string();
-    let digits = text.strip_prefix("frame at byte ").and_then(|rest| rest.split(':').next());
-    digits.and_then(|d| d.parse().ok()).unwrap_or(0)
 }
 
 fn close_books(

@@ -120,7 +120,8 @@ impl Stored {
         Some(bytes)
     }
 
-    /// A reader over a range; the file may end within it.
+    /// A reader over a range, or what the file holds of it. That the file has become shorter since it
+    /// was opened is an error, not an end.
     #[must_use]
     pub fn section(self: &Arc<Self>, range: Range<usize>) -> Section {
         let end = range.end.min(self.length);
@@ -163,14 +164,32 @@ pub struct Section {
     failed: bool,
 }
 
+impl Section {
+    /// The byte of the file that is read next.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.at
+    }
+}
+
 impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.failed {
             return Ok(0);
         }
         let wanted = buffer.len().min(self.end.saturating_sub(self.at));
-        let read = self.stored.read_at(&mut buffer[..wanted], self.at);
-        self.failed = read.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        // Decoders are not told of interruptions: some take them for the end of a header.
+        let read = loop {
+            match self.stored.read_at(&mut buffer[..wanted], self.at) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other,
+            }
+        };
+        self.failed = read.is_err() || (wanted > 0 && matches!(read, Ok(0)));
+        if self.failed && read.is_ok() {
+            let message = format!("the file now ends {} bytes early", self.end - self.at);
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+        }
         self.at += *read.as_ref().unwrap_or(&0);
         read
     }
