@@ -54,8 +54,9 @@ pub trait Observer: Sync {
     fn begin(&self, _shards: usize, _bytes: u64) {}
     /// After each block: what was added.
     fn progress(&self, _added: &Counts) {}
-    /// After each piece: its stored bytes. Pieces that an earlier run finished are told at once.
-    fn piece_done(&self, _stored: u64) {}
+    /// Stored bytes that were read since the last call: after each block, and after each piece what
+    /// is left of it. Pieces that an earlier run finished are told at once.
+    fn advance(&self, _stored: u64) {}
     /// When a shard's outputs stand.
     fn shard_done(&self, _name: &str) {}
     /// Something that a person should read: damage, a resumed piece.

@@ -126,24 +126,32 @@ impl Shard {
     /// # Errors
     /// Where the decoder cannot be set up.
     pub fn lines(&self, piece: &Piece, limits: Limits) -> io::Result<Lines<'_>> {
+        let codec = self.input.codec;
+        if self.input.is_stdin() {
+            let reader = Fused::new(codec::decoder(codec, io::stdin(), limits)?);
+            return Ok(Lines::new(Box::new(reader), limits, None));
+        }
+        let stored = match piece {
+            Piece::Whole | Piece::RowGroup(_) => self.stored(0..usize::MAX)?,
+            Piece::Bytes(range) => self.stored(range.clone())?,
+            Piece::Frames(range) => self.stored(self.bytes_of(range))?,
+        };
         let reader: Box<dyn Read + '_> = match piece {
-            Piece::Whole | Piece::RowGroup(_) if self.input.is_stdin() => {
-                Box::new(Fused::new(codec::decoder(self.input.codec, io::stdin(), limits)?))
-            }
-            Piece::Whole | Piece::RowGroup(_) if self.input.codec == Codec::Gzip => {
-                Box::new(Members::new(self.stored(0..usize::MAX)?, limits))
+            Piece::Whole | Piece::RowGroup(_) if codec == Codec::Gzip => {
+                Box::new(Members::new(stored.clone(), limits))
             }
             Piece::Whole | Piece::RowGroup(_) => {
-                let stored = self.stored(0..usize::MAX)?.section(0..usize::MAX);
-                Box::new(Fused::new(codec::decoder(self.input.codec, stored, limits)?))
+                let whole = stored.section(0..usize::MAX);
+                Box::new(Fused::new(codec::decoder(codec, whole, limits)?))
             }
-            Piece::Bytes(range) => {
-                Box::new(Fused::new(Placed(self.stored(range.clone())?.section(range.clone()))))
+            Piece::Bytes(range) => Box::new(Fused::new(Placed(stored.section(range.clone())))),
+            Piece::Frames(range) => {
+                Box::new(self.frame_reader(range.clone(), stored.clone(), limits))
             }
-            Piece::Frames(range) => Box::new(self.frame_reader(range.clone(), limits)?),
         };
-        let skip = matches!(piece, Piece::Frames(range) if range.start > 0);
-        Ok(Lines { blocks: BlockReader::new(reader, limits.line_bytes), skip })
+        let mut lines = Lines::new(reader, limits, Some(stored));
+        lines.skip = matches!(piece, Piece::Frames(range) if range.start > 0);
+        Ok(lines)
     }
 
     fn bytes_of(&self, frames: &Range<usize>) -> Range<usize> {
@@ -154,16 +162,16 @@ impl Shard {
         }
     }
 
-    fn frame_reader(&self, range: Range<usize>, limits: Limits) -> io::Result<Frames<'_>> {
-        Ok(Frames {
-            stored: self.stored(self.bytes_of(&range))?,
+    fn frame_reader(&self, range: Range<usize>, stored: Arc<Stored>, limits: Limits) -> Frames<'_> {
+        Frames {
+            stored,
             frames: &self.frames,
             next: range.start,
             end: range.end,
             current: None,
             limits,
             done: false,
-        })
+        }
     }
 
     /// Lines and decoded bytes before the first line of a piece. Reads the shard again up to there,
@@ -177,7 +185,11 @@ impl Shard {
             }
             Piece::Frames(range) if range.start == 0 => Ok((0, 0)),
             // The piece before reads to its line end behind the boundary: so does this count.
-            Piece::Frames(range) => self.frame_reader(0..range.start, limits).map(count_lines),
+            Piece::Frames(range) => {
+                let before = 0..range.start;
+                let stored = self.stored(self.bytes_of(&before));
+                stored.map(|stored| count_lines(self.frame_reader(before, stored, limits)))
+            }
         };
         // A file that is gone by now is reported by the piece itself.
         counted.unwrap_or_default()
@@ -237,9 +249,20 @@ fn cut_frames(frames: &[(usize, usize)], least: usize) -> Vec<Piece> {
 pub struct Lines<'a> {
     blocks: BlockReader<Box<dyn Read + 'a>>,
     skip: bool,
+    stored: Option<Arc<Stored>>,
 }
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
+    fn new(reader: Box<dyn Read + 'a>, limits: Limits, stored: Option<Arc<Stored>>) -> Self {
+        Self { blocks: BlockReader::new(reader, limits.line_bytes), skip: false, stored }
+    }
+
+    /// Stored bytes that were read so far.
+    #[must_use]
+    pub fn stored_read(&self) -> u64 {
+        self.stored.as_ref().map_or(0, |stored| stored.bytes_read())
+    }
+
     /// The next block of whole lines. Reading may go on after [`Chunk::Broken`]: the next line is
     /// then perhaps the rest of a line whose beginning is lost.
     pub fn next_chunk(&mut self) -> Chunk<'_> {

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result as ParquetResult};
@@ -25,6 +26,8 @@ const STRETCH: usize = 256 << 10;
 pub struct Stored {
     place: Place,
     length: usize,
+    /// Bytes that sections have read.
+    read: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -45,7 +48,7 @@ impl Stored {
             Some(file) => Place::File(file),
             None => Place::Object(Windows::new(object)),
         };
-        Ok(Self { place, length })
+        Ok(Self { place, length, read: AtomicU64::new(0) })
     }
 
     /// Opens a file.
@@ -55,7 +58,7 @@ impl Stored {
     pub fn file(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-        Ok(Self { place: Place::File(Arc::new(file)), length })
+        Ok(Self { place: Place::File(Arc::new(file)), length, read: AtomicU64::new(0) })
     }
 
     /// Says that `range` will be read from end to end: of an object the next bytes are then sent
@@ -75,6 +78,12 @@ impl Stored {
     #[must_use]
     pub fn through(self, range: Range<usize>) -> Self {
         self.ahead(range, Windows::BLOCK)
+    }
+
+    /// Bytes that its sections have read, for those who show how far a reading is.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
     }
 
     /// Bytes of the shard when it was opened or listed.
@@ -190,7 +199,9 @@ impl Read for Section {
             let message = format!("the file now ends {} bytes early", self.end - self.at);
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
         }
-        self.at += *read.as_ref().unwrap_or(&0);
+        let count = *read.as_ref().unwrap_or(&0);
+        self.at += count;
+        self.stored.read.fetch_add(count as u64, Ordering::Relaxed);
         read
     }
 }
