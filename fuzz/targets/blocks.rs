@@ -28,6 +28,7 @@ fn read(stored: &[u8], codec: Codec, cut: Cut, line_bytes: usize) -> Found {
         format: Format::JsonLines,
         codec,
         bytes: stored.len() as u64,
+        remote: None,
     };
     let shard = Shard::open_cut(&input, cut).expect("a regular file opens");
     let mut found = Found { damage: shard.damage.len(), ..Found::default() };

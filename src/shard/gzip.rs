@@ -187,7 +187,7 @@ mod tests {
     fn read(bytes: &[u8]) -> (String, Vec<u64>) {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(bytes).expect("is written");
-        let stored = Arc::new(Stored::open(file.path()).expect("opens"));
+        let stored = Arc::new(Stored::file(file.path()).expect("opens"));
         let mut members = Members::new(stored, Limits::default());
         let (mut out, mut damage, mut buffer) = (Vec::new(), Vec::new(), vec![0; 1000]);
         loop {
@@ -210,8 +210,8 @@ mod tests {
     /// Three members of a level, and where each begins.
     fn three(level: u32) -> ([usize; 4], Vec<u8>) {
         let (mut starts, mut all) = ([0; 4], Vec::new());
-        for nth in 0..3 {
-            starts[nth] = all.len();
+        for (nth, start) in starts[..3].iter_mut().enumerate() {
+            *start = all.len();
             all.extend(member(text(nth).as_bytes(), level));
         }
         starts[3] = all.len();
