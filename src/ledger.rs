@@ -109,6 +109,9 @@ pub struct Ledger {
     pub parable: String,
     pub filter_set: String,
     pub model: String,
+    /// What was asked besides model and rules: encoder, fastText classifier.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub aides: std::collections::BTreeMap<String, String>,
     pub policy: PolicyNote,
     /// Rule of the policy → records that it decided.
     #[serde(default)]

@@ -22,6 +22,7 @@ pub mod cli;
 pub mod composition;
 pub mod counterexample;
 pub mod document;
+pub mod encoder;
 pub mod filter;
 pub mod ledger;
 pub mod model_server;

@@ -332,6 +332,7 @@ fn config(
         refill: None,
         filters: filters.clone(),
         model: model.clone(),
+        aides: parable::score::Aides::default(),
         tokenizer: None,
         threads: 1,
         resume: false,

@@ -295,6 +295,7 @@ mod tests {
                 strength: 0.9,
                 rule: "blackmail/x".into(),
             }],
+            fasttext: Vec::new(),
         }
     }
 

@@ -51,6 +51,10 @@ fn push_attributes(text: &str, verdict: &Verdict, out: &mut Vec<u8>) {
         }
     }
     if !first {
+        for (label, value) in verdict.fasttext.iter().filter(|(_, value)| *value >= FLOOR) {
+            push_key(&format!("parable__fasttext__{label}"), &mut first, out);
+            push_spans(std::iter::once((0, chars, *value)), out);
+        }
         push_key("parable__length__bytes", &mut first, out);
         out.extend_from_slice(format!("[[0,{chars},{}.0]]", text.len()).as_bytes());
     }
@@ -191,6 +195,7 @@ mod tests {
             agent: [0.0; Agent::COUNT],
             portrayal: [0.0; Portrayal::COUNT],
             evidence: Vec::new(),
+            fasttext: vec![("spam".into(), 0.25), ("ham".into(), 0.001)],
         };
         verdict.evidence.push(Evidence {
             category: Category::Blackmail,
@@ -221,6 +226,8 @@ mod tests {
         );
         assert_eq!(row["attributes"]["parable__length__bytes"], serde_json::json!([[0, 8, 12.0]]));
         assert!(row["attributes"].get("parable__rule__model").is_none());
+        assert_eq!(row["attributes"]["parable__fasttext__spam"], serde_json::json!([[0, 8, 0.25]]));
+        assert!(row["attributes"].get("parable__fasttext__ham").is_none());
         assert!(row["attributes"].get("parable__score__enacted").is_none());
     }
 

@@ -18,7 +18,7 @@ use crate::filter::FilterSet;
 use crate::pipeline::{self, Quiet, RunConfig, RunError};
 use crate::policy::Policy;
 use crate::scan::GateLevel;
-use crate::score::Model;
+use crate::score::{Aides, Model};
 use crate::shard::{FieldPaths, Format, Input, InputError, Limits, RemoteError, expand, remote};
 
 pub use compare::compare;
@@ -229,6 +229,7 @@ fn config(
         policy: settings.policy.clone(),
         filters: settings.filters.clone(),
         model: settings.model.clone(),
+        aides: Aides::default(),
         tokenizer: None,
         threads,
         resume: false,

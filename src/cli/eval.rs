@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context;
 use rayon::prelude::*;
 
+use super::aides::AideArgs;
 use crate::document::Document;
 use crate::filter::FilterSet;
 use crate::score::labels::{self, Label};
 use crate::score::referee::{self, Binary, Choice, Report};
-use crate::score::{Judge, Model, Verdict};
+use crate::score::{Judge, Verdict};
 
 /// Judges a model against labelled documents.
 #[derive(clap::Args, Debug)]
@@ -24,6 +24,8 @@ pub struct Args {
     /// A model file other than the one the program carries.
     #[arg(short, long)]
     pub model: Option<PathBuf>,
+    #[command(flatten)]
+    pub aides: AideArgs,
     /// Also show figures for each value of a label field: family, group, member, frame or agent.
     #[arg(long)]
     pub by: Option<String>,
@@ -40,23 +42,15 @@ pub type Row = (Label, Verdict);
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let model = match &args.model {
-        None => Model::embedded(),
-        Some(path) => {
-            let bytes =
-                std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-            Arc::new(
-                Model::from_bytes(&bytes).with_context(|| format!("loading {}", path.display()))?,
-            )
-        }
-    };
+    let model = super::load_model(args.model.as_deref())?;
+    let aides = args.aides.load(&model, args.model.as_deref())?;
     let mut all = Vec::new();
     for path in &args.labels {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         all.extend(labels::parse(&path.display().to_string(), &text)?);
     }
-    let first = Judge::new(model, FilterSet::embedded().clone());
+    let first = Judge::new(model, FilterSet::embedded().clone()).with(aides);
     let rows: Vec<Row> = all
         .into_par_iter()
         .map_init(
@@ -110,7 +104,8 @@ pub fn print(rows: &[Row], by: Option<&str>, json: bool, errors: usize) -> anyho
     Ok(())
 }
 
-fn judge(rows: &[&Row]) -> Report {
+/// The referee's figures for `rows`.
+pub fn judge(rows: &[&Row]) -> Report {
     let labels: Vec<&Label> = rows.iter().map(|r| &r.0).collect();
     let verdicts: Vec<&Verdict> = rows.iter().map(|r| &r.1).collect();
     referee::judge(&labels, &verdicts)

@@ -2,9 +2,12 @@
 
 use std::io::Read;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::aides::AideArgs;
 use crate::document::Document;
+use crate::filter::FilterSet;
 use crate::policy::Facts;
 use crate::score::{Judge, Verdict};
 use crate::shard::{FieldPaths, documents};
@@ -26,13 +29,20 @@ pub struct Args {
     /// The policy whose decision is shown
     #[arg(short, long, default_value = "tag-only")]
     policy: String,
+    /// A model written by `parable fit` in place of the built-in one
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    aides: AideArgs,
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let policy = super::run::load_policy(&args.policy)?;
-    let mut judge = Judge::embedded();
+    let model = super::load_model(args.model.as_deref())?;
+    let aides = args.aides.load(&model, args.model.as_deref())?;
+    let mut judge = Judge::new(model, FilterSet::embedded().clone()).with(aides);
     if args.file == "-" {
         let mut text = String::new();
         std::io::stdin().take(64 << 20).read_to_string(&mut text).context("standard input")?;
@@ -148,6 +158,9 @@ fn print_scores(verdict: &Verdict) {
         verdict.top_agent(),
         verdict.top_portrayal()
     );
+    for (label, value) in &verdict.fasttext {
+        anstream::println!("fasttext {} {value:.3}", super::harmless(label));
+    }
     let mut categories: Vec<(Category, f32)> = Category::ALL
         .iter()
         .map(|c| (*c, verdict.category(*c)))

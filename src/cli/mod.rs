@@ -1,5 +1,6 @@
 //! One file for each verb; here what they share: parsing, exit statuses, the error chain.
 
+mod aides;
 mod audit;
 mod bench;
 mod compare;

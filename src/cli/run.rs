@@ -9,13 +9,14 @@ use crate::ledger::Ledger;
 use crate::pipeline::{self, Pool, Quiet, RunConfig};
 use crate::policy::Policy;
 use crate::scan::{Gate, GateLevel};
-use crate::score::{Judge, Model};
+use crate::score::{Aides, Judge, Model};
 use crate::shard::remote::{self, Destination};
 use crate::shard::{FieldPaths, Limits, expand};
 use crate::tokens::Tokenizer;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
+use super::aides::AideArgs;
 use super::dry_run;
 use super::progress::Progress;
 
@@ -69,6 +70,8 @@ pub struct Common {
     /// A model written by `parable fit` in place of the built-in one
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    #[command(flatten)]
+    aides: AideArgs,
     /// A tokenizer.json by which the tokens of every text are counted; costs the time of tokenizing
     /// the corpus
     #[arg(long, value_name = "FILE")]
@@ -145,6 +148,13 @@ impl GateArg {
 }
 
 impl Common {
+    /// The model, and what is asked beside it.
+    fn model(&self) -> Result<(Arc<Model>, Aides)> {
+        let model = load_model(self.model.as_deref())?;
+        let aides = self.aides.load(&model, self.model.as_deref())?;
+        Ok((model, aides))
+    }
+
     fn fields(&self) -> FieldPaths {
         FieldPaths {
             text: self.text_field.clone(),
@@ -230,6 +240,7 @@ fn pass(args: &Common, policy: &str, run: Option<&RunArgs>) -> Result<ExitCode> 
         }
         _ => None,
     };
+    let (model, aides) = args.model()?;
     let config = RunConfig {
         refill,
         inputs: args.inputs.clone(),
@@ -238,7 +249,8 @@ fn pass(args: &Common, policy: &str, run: Option<&RunArgs>) -> Result<ExitCode> 
         scan_only: run.is_none(),
         policy: Arc::new(policy),
         filters: load_filters(args.filters.as_deref())?,
-        model: load_model(args.model.as_deref())?,
+        model,
+        aides,
         tokenizer: args.tokenizer.as_deref().map(load_tokenizer).transpose()?.map(Arc::new),
         threads: args.threads,
         resume: args.resume,
@@ -301,7 +313,8 @@ fn preview(args: &Common, policies: &[String]) -> Result<ExitCode> {
     let policies: Vec<Policy> = policies.iter().map(|p| load_policy(p)).collect::<Result<_>>()?;
     let (filters, level) = (load_filters(args.filters.as_deref())?, args.gate.level());
     let gate = Gate::new(&filters, level);
-    let judge = Judge::new(load_model(args.model.as_deref())?, filters);
+    let (model, aides) = args.model()?;
+    let judge = Judge::new(model, filters).with(aides);
     let tokenizer = args.tokenizer.as_deref().map(load_tokenizer).transpose()?;
     let plan = dry_run::Plan {
         inputs: &args.inputs,

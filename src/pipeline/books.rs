@@ -17,6 +17,9 @@ pub fn fingerprint(config: &RunConfig, inputs: &[Input]) -> Settings {
     set("parable version", env!("CARGO_PKG_VERSION").into());
     set("filters", config.filters.version().into());
     set("model", config.model.version().into());
+    for (name, version) in config.aides.versions() {
+        set(name, version);
+    }
     let tokenizer = config.tokenizer.as_ref();
     set("tokenizer", tokenizer.map_or("none", |tokenizer| tokenizer.hash()).into());
     set("policy", config.policy.hash().into());

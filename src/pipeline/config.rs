@@ -8,7 +8,7 @@ use crate::filter::FilterSet;
 use crate::ledger::Counts;
 use crate::policy::Policy;
 use crate::scan::GateLevel;
-use crate::score::Model;
+use crate::score::{Aides, Model};
 use crate::shard::remote::Destination;
 use crate::shard::{FieldPaths, InputError, Limits, RemoteError};
 use crate::tokens::Tokenizer;
@@ -27,6 +27,8 @@ pub struct RunConfig {
     pub refill: Option<Arc<Pool>>,
     pub filters: Arc<FilterSet>,
     pub model: Arc<Model>,
+    /// What is asked besides model and rules.
+    pub aides: Aides,
     /// Counts the tokens of every text; without it sizes are bytes.
     pub tokenizer: Option<Arc<Tokenizer>>,
     /// Worker threads; 0 = one for each core.
@@ -52,8 +54,9 @@ pub trait Observer: Sync {
     fn begin(&self, _shards: usize, _bytes: u64) {}
     /// After each block: what was added.
     fn progress(&self, _added: &Counts) {}
-    /// After each piece: its stored bytes. Pieces that an earlier run finished are told at once.
-    fn piece_done(&self, _stored: u64) {}
+    /// Stored bytes that were read since the last call: after each block, and after each piece what
+    /// is left of it. Pieces that an earlier run finished are told at once.
+    fn advance(&self, _stored: u64) {}
     /// When a shard's outputs stand.
     fn shard_done(&self, _name: &str) {}
     /// Something that a person should read: damage, a resumed piece.

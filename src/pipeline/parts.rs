@@ -119,7 +119,7 @@ impl Parts {
         writer.write_all(bytes)
     }
 
-    /// Ends the frames and syncs.
+    /// Ends the frames and syncs, the names of the parts too: a part that is missing counts as empty.
     ///
     /// # Errors
     /// Those of the disk.
@@ -128,7 +128,7 @@ impl Parts {
             let file = writer.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
             file.sync_data()?;
         }
-        Ok(())
+        output::sync_folder(&self.folder)
     }
 }
 

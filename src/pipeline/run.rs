@@ -23,7 +23,7 @@ use crate::score::Judge;
 use crate::shard::lines::Chunk;
 use crate::shard::piece::{Piece, Shard};
 use crate::shard::remote;
-use crate::shard::{Format, Input, expand, output};
+use crate::shard::{Format, Input, Located, expand, output};
 
 /// Uploads that have begun and not ended, below the working folder.
 pub const UPLOADS: &str = ".parable/uploads";
@@ -81,7 +81,7 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
         inputs.into_par_iter().map(|x| Job::open(x, &finished)).collect::<Result<_, RunError>>()
     })?;
     for job in &jobs {
-        (0..job.pieces()).filter(|p| job.done(*p)).for_each(|p| observer.piece_done(job.stored(p)));
+        (0..job.pieces()).filter(|p| job.done(*p)).for_each(|p| observer.advance(job.stored(p)));
     }
     let work: Vec<(usize, usize)> = jobs
         .iter()
@@ -93,7 +93,7 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
     let failed: Mutex<Option<RunError>> = Mutex::new(None);
     // Compiled once; the workers share them.
     let gate = Gate::new(&config.filters, config.gate);
-    let judge = Judge::new(config.model.clone(), config.filters.clone());
+    let judge = Judge::new(config.model.clone(), config.filters.clone()).with(config.aides.clone());
     pool.install(|| {
         // Shards whose pieces were all finished before the kill still want joining.
         jobs.par_iter()
@@ -236,7 +236,7 @@ impl Job {
         let config = worker.config;
         let folder = parts::folder(&config.out, &self.input);
         let fail = |error: io::Error| RunError::io(&folder, error);
-        let mut page = PiecePage::default();
+        let (mut page, mut told) = (PiecePage::default(), 0);
         let mut parts = Parts::begin(&folder, nth, &self.input).map_err(fail)?;
         match &self.opened {
             Err(message) => {
@@ -251,9 +251,7 @@ impl Job {
             Ok(shard) => {
                 let read = read_piece(shard, nth, worker, &mut parts, &mut page, observer, stop);
                 self.input.intact()?;
-                if !read.map_err(fail)? {
-                    return Err(RunError::Interrupted);
-                }
+                told = read.map_err(fail)?.ok_or(RunError::Interrupted)?;
             }
         }
         parts.finish().map_err(fail)?;
@@ -269,7 +267,7 @@ impl Job {
         }
         journal.piece(&name, nth, &page).map_err(|e| RunError::io(journal.path(), e))?;
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)[nth] = Some(page);
-        observer.piece_done(self.stored(nth));
+        observer.advance(self.stored(nth).saturating_sub(told));
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.close(config, journal, observer)?;
         }
@@ -352,7 +350,8 @@ impl Job {
     }
 }
 
-/// Reads one piece of lines; false where the run was told to stop at once.
+/// Reads one piece of lines; gives the stored bytes that the observer was told of, none where the
+/// run was told to stop at once.
 fn read_piece(
     shard: &Shard,
     nth: usize,
@@ -361,7 +360,7 @@ fn read_piece(
     page: &mut PiecePage,
     observer: &dyn Observer,
     stop: &Stop,
-) -> io::Result<bool> {
+) -> io::Result<Option<u64>> {
     let piece: &Piece = &shard.pieces[nth];
     let limits = worker.config.limits;
     let mut lines = shard.lines(piece, limits)?;
@@ -377,13 +376,14 @@ fn read_piece(
         byte: 0,
         after_damage: false,
     };
+    let (stored, mut told) = (shard.stored_bytes(piece), 0);
     loop {
         if stop.at_once() {
-            return Ok(false);
+            return Ok(None);
         }
         let mut counts = Counts::default();
         match lines.next_chunk() {
-            Chunk::End => return Ok(true),
+            Chunk::End => return Ok(Some(told)),
             Chunk::Lines(block) => counts = worker.block(block, &mut place, &mut left, parts)?,
             Chunk::TooLong { bytes, head } => {
                 place.line += 1;
@@ -399,7 +399,8 @@ fn read_piece(
             Chunk::Broken { torn, why } => {
                 let message =
                     format!("damaged after {} whole lines of this piece: {why}", place.line);
-                page.damage.push(DamageNote { byte_offset: offset_in(&why), message });
+                page.damage
+                    .push(DamageNote { byte_offset: Located::of(&why).unwrap_or(0), message });
                 if !torn.is_empty() {
                     place.line += 1;
                     worker.reject(
@@ -418,17 +419,13 @@ fn read_piece(
         }
         page.counts.add(&counts);
         observer.progress(&counts);
+        let read = lines.stored_read().min(stored);
+        observer.advance(read.saturating_sub(told));
+        told = told.max(read);
         if left == 0 {
-            return Ok(true);
+            return Ok(Some(told));
         }
     }
-}
-
-/// Frame readers put the frame's offset into the error's text: `frame at byte N: …`.
-fn offset_in(why: &io::Error) -> u64 {
-    let text = why.to_string();
-    let digits = text.strip_prefix("frame at byte ").and_then(|rest| rest.split(':').next());
-    digits.and_then(|d| d.parse().ok()).unwrap_or(0)
 }
 
 fn close_books(
@@ -467,6 +464,7 @@ fn close_books(
         parable: env!("CARGO_PKG_VERSION").into(),
         filter_set: config.filters.version().into(),
         model: config.model.version().into(),
+        aides: config.aides.versions().into_iter().map(|(n, v)| (n.to_owned(), v)).collect(),
         policy: PolicyNote { name: config.policy.name().into(), hash: config.policy.hash().into() },
         seed: config.seed,
         gate: format!("{:?}", config.gate).to_lowercase(),

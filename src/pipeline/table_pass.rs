@@ -91,9 +91,9 @@ pub fn piece(
         worker.flush(parts).map_err(|e| RunError::io(folder, e))?;
     }
     if let Some(writer) = documents {
-        writer.close().map_err(fail)?;
+        table::close(writer).map_err(fail)?;
     }
-    attributes.close().map_err(fail)?;
+    table::close(attributes).map_err(fail)?;
     Ok(())
 }
 

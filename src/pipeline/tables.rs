@@ -45,7 +45,8 @@ impl TablePass {
     pub fn new(config: RunConfig) -> Self {
         let config = RunConfig { limit: None, ..config };
         let gate = Gate::new(&config.filters, config.gate);
-        let judge = Judge::new(config.model.clone(), config.filters.clone());
+        let judge =
+            Judge::new(config.model.clone(), config.filters.clone()).with(config.aides.clone());
         Self { config, gate, judge }
     }
 

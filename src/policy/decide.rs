@@ -182,6 +182,7 @@ mod tests {
             agent: [1.0, 0.0, 0.0, 0.0],
             portrayal: [1.0, 0.0, 0.0, 0.0],
             evidence: Vec::new(),
+            fasttext: Vec::new(),
         }
     }
 

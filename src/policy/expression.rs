@@ -1,7 +1,7 @@
 //! Expressions in policies: a small, Python-like language that always ends.
 //!
 //! The names are the verdict's scores, `categories.<id>`, `frames.<id>`, `agents.<id>`, `frame`,
-//! `agent`, `portrayal`, `source`, `id`, `chars` and `metadata`. Evaluation has a budget of steps,
+//! `agent`, `portrayal`, `source`, `id`, `chars`, `metadata` and `fasttext.<label>`. Evaluation has a budget of steps,
 //! sees nothing of the machine, and gives a truth value (`when.expr`) or a number (`weight`).
 
 use std::collections::BTreeMap;
@@ -33,6 +33,7 @@ pub const NAMES: &[&str] = &[
     "id",
     "chars",
     "metadata",
+    "fasttext",
 ];
 
 /// A compiled expression.
@@ -113,6 +114,7 @@ impl Expression {
             id => facts.id,
             chars => facts.chars,
             metadata => metadata,
+            fasttext => verdict.fasttext.iter().map(|(l, p)| (&**l, *p)).collect::<BTreeMap<_, _>>(),
         };
         self.0.eval(scope).map_err(|error| said(&error))
     }
@@ -136,7 +138,8 @@ mod tests {
 
     #[test]
     fn scores_source_and_metadata_are_in_reach() {
-        let verdict = Verdict { coercion: 0.75, ..Verdict::default() };
+        let fasttext = vec![("spam".into(), 0.25)];
+        let verdict = Verdict { coercion: 0.75, fasttext, ..Verdict::default() };
         let holds = |text: &str, metadata: &str| {
             Expression::parse(text).expect("compiles").holds(&verdict, &facts(metadata))
         };
@@ -146,6 +149,8 @@ mod tests {
         assert_eq!(holds(text, "{}"), Ok(false));
         assert_eq!(holds("metadata.a.b.c == 1", "{}"), Ok(false));
         assert_eq!(holds("categories.blackmail >= 0.5", "{}"), Ok(false));
+        assert_eq!(holds("fasttext.spam > 0.2 and fasttext.spam < 0.3", "{}"), Ok(true));
+        assert_eq!(holds("fasttext.spma is defined", "{}"), Ok(false));
     }
 
     #[test]

@@ -7,8 +7,10 @@ use crate::document::Document;
 use crate::filter::FilterSet;
 use crate::scan::{GateLevel, Scanner};
 
+use super::fasttext::Classifier;
 use super::heads;
 use super::logistic::sigmoid;
+use super::opinion::{Opinion, places};
 use super::rules;
 use super::scorer::verdict;
 use super::sieve::Mesh;
@@ -18,10 +20,30 @@ use super::{Contribution, Model, Scorer, Verdict};
 /// not run: hits could not carry such a document to any usual threshold.
 pub const LOOK: f32 = 0.05;
 
+/// What is asked besides model and rules, where a user wants it.
+#[derive(Clone, Default)]
+pub struct Aides {
+    /// A sentence encoder's opinion on documents of which the model is not sure.
+    pub opinion: Option<Arc<Opinion>>,
+    /// A classifier whose labels stand beside the verdict.
+    pub classifier: Option<Arc<Classifier>>,
+}
+
+impl Aides {
+    /// What the outputs depend on, by the name under which a run's books keep it.
+    #[must_use]
+    pub fn versions(&self) -> Vec<(&'static str, String)> {
+        let opinion = self.opinion.as_ref().map(|o| ("encoder", o.version()));
+        let classifier = self.classifier.as_ref().map(|c| ("fasttext", c.version().to_owned()));
+        opinion.into_iter().chain(classifier).collect()
+    }
+}
+
 /// Judges documents; one per thread, as it keeps scratch buffers.
 pub struct Judge {
     model: Arc<Model>,
     filters: Arc<FilterSet>,
+    aides: Aides,
     scorer: Scorer,
     scanner: Scanner,
 }
@@ -30,7 +52,15 @@ impl Judge {
     #[must_use]
     pub fn new(model: Arc<Model>, filters: Arc<FilterSet>) -> Self {
         let (scorer, scanner) = (Scorer::new(model.clone()), Scanner::new(filters.clone()));
-        Self { model, filters, scorer, scanner }
+        Self { model, filters, aides: Aides::default(), scorer, scanner }
+    }
+
+    /// The same judge with others to ask.
+    #[must_use]
+    pub fn with(mut self, aides: Aides) -> Self {
+        self.scorer.seen = aides.opinion.is_some().then(Vec::new);
+        self.aides = aides;
+        self
     }
 
     /// Model and filters that the program carries.
@@ -45,9 +75,11 @@ impl Judge {
         Self {
             model: self.model.clone(),
             filters: self.filters.clone(),
+            aides: Aides::default(),
             scorer: Scorer::new(self.model.clone()),
             scanner: self.scanner.fork(),
         }
+        .with(self.aides.clone())
     }
 
     /// The verdict on a document.
@@ -68,31 +100,51 @@ impl Judge {
     pub fn explain(&mut self, document: &Document<'_>) -> (Verdict, Vec<Contribution>) {
         let mut list = self.scorer.contributions(document);
         self.scorer.read(document);
-        let verdict = self.finish(document);
-        if looks(&self.scorer.heads) {
-            let hits = rules::hits(self.scanner.scan(document), &self.filters);
-            let strengths = rules::strengths(&hits);
-            let value = strengths.own[heads::COERCION];
-            let weight = self.model.second.worth(heads::COERCION, &strengths);
-            if weight.abs() > 0.01 {
-                list.push(Contribution { name: "rules".into(), value, weight });
-                list.sort_by(|a, b| b.weight.abs().total_cmp(&a.weight.abs()));
-            }
-        }
+        let (verdict, moved) = self.weigh(document);
+        list.extend(moved.into_iter().filter(|c| c.weight.abs() > 0.01));
+        list.sort_by(|a, b| b.weight.abs().total_cmp(&a.weight.abs()));
         (verdict, list)
     }
 
     fn finish(&mut self, document: &Document<'_>) -> Verdict {
-        let evidence = std::mem::take(&mut self.scorer.evidence);
-        if !looks(&self.scorer.heads) {
-            return Verdict { evidence, ..verdict(&self.scorer.heads) };
-        }
-        let hits = rules::hits(self.scanner.scan(document), &self.filters);
+        self.weigh(document).0
+    }
+
+    /// The verdict on the document that was read, and how far rules and encoder moved the coercion
+    /// score.
+    fn weigh(&mut self, document: &Document<'_>) -> (Verdict, Vec<Contribution>) {
+        let text: &str = &document.text;
         let mut scores = self.scorer.heads;
-        self.model.second.raise(&mut scores, &rules::strengths(&hits));
+        let mut moved = Vec::new();
+        let mut step = |name: &str, value: f32, weight: f32| {
+            moved.push(Contribution { name: name.into(), value, weight });
+        };
+        let mut hits = Vec::new();
+        let looked = looks(&scores);
+        if looked {
+            hits = rules::hits(self.scanner.scan(document), &self.filters);
+            let strengths = rules::strengths(&hits);
+            self.model.second.raise(&mut scores, &strengths);
+            let worth = self.model.second.worth(heads::COERCION, &strengths);
+            step("rules", strengths.own[heads::COERCION], worth);
+        }
+        if let (Some(opinion), Some(seen)) = (&self.aides.opinion, &self.scorer.seen)
+            && opinion.wanted(&scores)
+        {
+            let before = scores[heads::COERCION];
+            let windows = places::windows(text, seen, &hits, opinion.most_windows());
+            opinion.revise(text, &windows, &mut scores);
+            step("encoder", windows.len() as f32, scores[heads::COERCION] - before);
+        }
+        let evidence = std::mem::take(&mut self.scorer.evidence);
         let mut verdict = Verdict { evidence, ..verdict(&scores) };
-        rules::attach(&mut verdict, &hits, &self.model.second.evidence);
-        verdict
+        if looked {
+            rules::attach(&mut verdict, &hits, &self.model.second.evidence);
+        }
+        if let Some(classifier) = &self.aides.classifier {
+            verdict.fasttext = classifier.classify(text);
+        }
+        (verdict, moved)
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod calibration;
 mod clusters;
 mod evidence;
+pub mod fasttext;
 pub mod features;
 mod flat;
 pub mod heads;
@@ -12,6 +13,7 @@ pub mod lexicon;
 pub mod logistic;
 pub mod model;
 pub mod names;
+pub mod opinion;
 mod packed;
 mod prior;
 pub mod referee;
@@ -22,7 +24,7 @@ pub mod train;
 pub mod verdict;
 pub mod words;
 
-pub use judge::Judge;
+pub use judge::{Aides, Judge};
 pub use model::Model;
 pub use scorer::{Contribution, Scorer};
 pub use verdict::{Evidence, Verdict};

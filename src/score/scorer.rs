@@ -11,6 +11,7 @@ use super::features::Features;
 use super::heads;
 use super::logistic::sigmoid;
 use super::model::{Model, Signals, inputs};
+use super::opinion::places::{self, Seen};
 use super::sieve::Mesh;
 use super::verdict::{Evidence, Verdict};
 use super::words::Words;
@@ -27,6 +28,8 @@ pub struct Scorer {
     pub(super) heads: [f32; heads::COUNT],
     /// Evidence of the last document read.
     pub(super) evidence: Vec<Evidence>,
+    /// The sentences of the last document read, where someone wants them.
+    pub(super) seen: Option<Vec<Seen>>,
 }
 
 /// One input of the model and what it did to the coercion score, in log-odds.
@@ -52,6 +55,7 @@ impl Scorer {
             scores: Vec::new(),
             heads: [0.0; heads::COUNT],
             evidence: Vec::new(),
+            seen: None,
         }
     }
 
@@ -93,6 +97,7 @@ impl Scorer {
     ) -> bool {
         let text: &str = &document.text;
         self.evidence.clear();
+        self.seen.iter_mut().for_each(Vec::clear);
         let mut any = false;
         for window in windows(text) {
             if !wanted(&self.model, window.of(text)) {
@@ -141,6 +146,9 @@ impl Scorer {
         self.words.read(text);
         self.features.read(text, &self.words);
         self.model.first.apply(&self.features, &mut self.signals);
+        if let Some(seen) = &mut self.seen {
+            places::note(&self.words, &self.signals.sentences, offset, seen);
+        }
         inputs(&self.features, &self.signals, &mut self.inputs);
         self.model.second.apply(&self.inputs, &mut self.scores);
         for head in 0..heads::COUNT {
@@ -188,6 +196,7 @@ pub(super) fn verdict(scores: &[f32]) -> Verdict {
         agent,
         portrayal,
         evidence: Vec::new(),
+        fasttext: Vec::new(),
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Verdict {
     pub portrayal: [f32; Portrayal::COUNT],
     /// Sorted by category, then by start; spans of one category do not overlap.
     pub evidence: Vec<Evidence>,
+    /// Labels of a fastText classifier with their probabilities, by name; empty where none is asked.
+    pub fasttext: Vec<super::fasttext::Labelled>,
 }
 
 impl Verdict {

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result as ParquetResult};
@@ -25,6 +26,8 @@ const STRETCH: usize = 256 << 10;
 pub struct Stored {
     place: Place,
     length: usize,
+    /// Bytes that sections have read.
+    read: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -45,7 +48,7 @@ impl Stored {
             Some(file) => Place::File(file),
             None => Place::Object(Windows::new(object)),
         };
-        Ok(Self { place, length })
+        Ok(Self { place, length, read: AtomicU64::new(0) })
     }
 
     /// Opens a file.
@@ -55,7 +58,7 @@ impl Stored {
     pub fn file(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-        Ok(Self { place: Place::File(Arc::new(file)), length })
+        Ok(Self { place: Place::File(Arc::new(file)), length, read: AtomicU64::new(0) })
     }
 
     /// Says that `range` will be read from end to end: of an object the next bytes are then sent
@@ -75,6 +78,12 @@ impl Stored {
     #[must_use]
     pub fn through(self, range: Range<usize>) -> Self {
         self.ahead(range, Windows::BLOCK)
+    }
+
+    /// Bytes that its sections have read, for those who show how far a reading is.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
     }
 
     /// Bytes of the shard when it was opened or listed.
@@ -120,7 +129,8 @@ impl Stored {
         Some(bytes)
     }
 
-    /// A reader over a range; the file may end within it.
+    /// A reader over a range, or what the file holds of it. That the file has become shorter since it
+    /// was opened is an error, not an end.
     #[must_use]
     pub fn section(self: &Arc<Self>, range: Range<usize>) -> Section {
         let end = range.end.min(self.length);
@@ -163,15 +173,35 @@ pub struct Section {
     failed: bool,
 }
 
+impl Section {
+    /// The byte of the file that is read next.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.at
+    }
+}
+
 impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.failed {
             return Ok(0);
         }
         let wanted = buffer.len().min(self.end.saturating_sub(self.at));
-        let read = self.stored.read_at(&mut buffer[..wanted], self.at);
-        self.failed = read.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
-        self.at += *read.as_ref().unwrap_or(&0);
+        // Decoders are not told of interruptions: some take them for the end of a header.
+        let read = loop {
+            match self.stored.read_at(&mut buffer[..wanted], self.at) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other,
+            }
+        };
+        self.failed = read.is_err() || (wanted > 0 && matches!(read, Ok(0)));
+        if self.failed && read.is_ok() {
+            let message = format!("the file now ends {} bytes early", self.end - self.at);
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+        }
+        let count = *read.as_ref().unwrap_or(&0);
+        self.at += count;
+        self.stored.read.fetch_add(count as u64, Ordering::Relaxed);
         read
     }
 }

@@ -136,6 +136,15 @@ pub fn writer(
     ArrowWriter::try_new(File::create(path)?, schema, Some(properties))
 }
 
+/// Writes the footer and syncs.
+///
+/// # Errors
+/// Those of the disk.
+pub fn close(mut writer: ArrowWriter<File>) -> Result<(), ParquetError> {
+    writer.finish()?;
+    Ok(writer.inner().sync_data()?)
+}
+
 /// Joins Parquet files of one schema by copying their row groups as they are.
 ///
 /// # Errors

@@ -4,27 +4,34 @@
 //! from answers that stage one gave about *kinds of text it had not seen*, which is what it will
 //! meet. Nothing here is random: the same labels give the same bytes.
 
+mod first;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use crate::document::Document;
+use crate::encoder::Encoder;
 use crate::filter::FilterSet;
 use crate::scan::Scanner;
 use crate::taxonomy::Category;
 
-use super::calibration::{self, Held};
-use super::evidence;
-use super::features::Features;
-use super::heads;
-use super::labels::Label;
-use super::logistic::{Linear, Rows, Target, fit, fit_near};
-use super::model::{First, INPUTS, Model, Second, Signals, inputs, term};
-use super::rules::{self, Hit, Strengths};
-use super::sieve::Sieve;
-use super::verdict::Verdict;
-use super::words::Words;
+use crate::score::calibration::{self, Held};
+use crate::score::evidence;
+use crate::score::features::Features;
+use crate::score::heads;
+use crate::score::labels::Label;
+use crate::score::logistic::{Linear, Rows, Target, fit_near};
+use crate::score::model::{First, INPUTS, Model, Second, Signals, inputs};
+use crate::score::opinion::fit::{Case, OpinionOptions, fit_opinion, read};
+use crate::score::opinion::{Head, places};
+use crate::score::rules::{self, Hit, Strengths};
+use crate::score::sieve::Sieve;
+use crate::score::verdict::Verdict;
+use crate::score::words::Words;
+use crate::score::{judge, prior, scorer};
+use first::fit_first;
 
 /// What can be chosen about a fit.
 #[derive(Clone, Debug)]
@@ -58,6 +65,16 @@ pub struct Fitted {
     pub held_out_same_kind: Vec<Verdict>,
     /// Stage-two inputs of every label, from a stage one that had not seen its unit.
     pub inputs: Vec<Vec<f32>>,
+    pub opinion: Option<FittedOpinion>,
+}
+
+/// The head of a second opinion beside the fitted model.
+pub struct FittedOpinion {
+    pub head: Head,
+    /// As [`Fitted::held_out`], with what heads that had not seen the unit make of it.
+    pub held_out: Vec<Verdict>,
+    /// Documents that lay in the band and were read.
+    pub read: usize,
 }
 
 struct Example<'a> {
@@ -81,6 +98,7 @@ pub fn train(
     ordinary: &[Label],
     options: &FitOptions,
     filters: &Arc<FilterSet>,
+    encoder: Option<(&Encoder, OpinionOptions)>,
     say: &(dyn Fn(&str) + Sync),
 ) -> Fitted {
     let folds = assign_folds(labels, options.folds);
@@ -115,8 +133,10 @@ pub fn train(
     say("stage two cross-validated");
     let mut second = fit_second(&examples, &[&rows, &same], None, options);
     calibration::calibrate(&mut second, &judged(&examples, &[&scores, &same_scores]));
-    let held_out = verdicts(&examples, &rows, &scores, &second);
-    let held_out_same_kind = verdicts(&examples, &same, &same_scores, &second);
+    let raised = raise(&examples, &scores, &second);
+    let held_out = verdicts(&examples, &rows, &scores, &raised, &second);
+    let same_raised = raise(&examples, &same_scores, &second);
+    let held_out_same_kind = verdicts(&examples, &same, &same_scores, &same_raised, &second);
     let first = fit_first(&examples, None, options);
     say("stage one fitted on all");
     let everything: Vec<&Label> = labels.iter().chain(ordinary).collect();
@@ -127,7 +147,53 @@ pub fn train(
         "sieve: {} of {} documents that show the conduct lost, {} of {} others let through",
         sifted.lost, sifted.positives, sifted.passed, sifted.negatives
     ));
-    Fitted { model: Model::new(first, second, sieve), held_out, held_out_same_kind, inputs: rows }
+    let model = Model::new(first, second, sieve);
+    let opinion = encoder.map(|(encoder, chosen)| {
+        let cases = cases(&examples, &rows, [&scores, &raised], encoder, &chosen, &model.second);
+        say("windows encoded");
+        let fitted = fit_opinion(&cases, options.folds, chosen.penalty);
+        let held_out = verdicts(&examples, &rows, &scores, &fitted.held_out, &model.second);
+        let head = Head {
+            encoder: encoder.version().to_owned(),
+            model: model.version().to_owned(),
+            windows: chosen.windows,
+            band: chosen.band,
+            questions: fitted.questions,
+        };
+        FittedOpinion { head, held_out, read: fitted.read }
+    });
+    Fitted { model, held_out, held_out_same_kind, inputs: rows, opinion }
+}
+
+/// What a second opinion is fitted on: the model's held-out answers and, in the band, the encoder's
+/// vector of the windows that those answers point to.
+fn cases<'e>(
+    examples: &'e [Example<'e>],
+    rows: &[Vec<f32>],
+    [scores, raised]: [&[Vec<f32>]; 2],
+    encoder: &Encoder,
+    chosen: &OpinionOptions,
+    second: &Second,
+) -> Vec<Case<'e>> {
+    examples
+        .par_iter()
+        .enumerate()
+        .map(|(at, example)| {
+            let (text, row) = (&example.label.text, &rows[at]);
+            let looks = judge::looks(&calibrated(&scores[at], second));
+            let scores = raised[at].clone();
+            let hits = if looks { &example.hits[..] } else { &[] };
+            let vector = chosen.band.holds(&scores).then(|| {
+                let mut words = Words::default();
+                words.read(text);
+                let mut seen = Vec::new();
+                places::note(&words, &row[INPUTS..], 0, &mut seen);
+                let windows = places::windows(text, &seen, hits, chosen.windows);
+                read(encoder, text, &windows)
+            });
+            Case { label: example.label, fold: example.fold, scores, vector: vector.flatten() }
+        })
+        .collect()
 }
 
 /// Folds over documents, whatever their family.
@@ -194,155 +260,6 @@ fn assign_folds(labels: &[Label], folds: usize) -> Vec<usize> {
     labels.iter().map(|label| fold_of[label.unit()]).collect()
 }
 
-fn fit_first(examples: &[Example], without: Option<usize>, options: &FitOptions) -> First {
-    let used: Vec<&Example> = examples.iter().filter(|e| Some(e.fold) != without).collect();
-    let mut first = vocabulary(&used, options.rows);
-    let documents = document_rows(&used, &first);
-    let heads_fitted: Vec<Linear> = (0..heads::COUNT)
-        .into_par_iter()
-        .map(|head| {
-            let targets: Vec<Target> = used.iter().map(|e| heads::target(e.label, head)).collect();
-            fit(&documents, &targets, options.document_penalty, 25)
-        })
-        .collect();
-    (first.document, first.document_scale, first.document_bias) = quantise(&heads_fitted);
-    let (sentences, owners) = sentence_rows(&used, &first);
-    let heads_fitted: Vec<Linear> = (0..heads::SENTENCE_COUNT)
-        .into_par_iter()
-        .map(|head| {
-            let targets: Vec<Target> =
-                owners.iter().map(|(e, nth)| sentence_target(e, *nth, head)).collect();
-            fit(&sentences, &targets, options.sentence_penalty, 20)
-        })
-        .collect();
-    (first.sentence, first.sentence_scale, first.sentence_bias) = quantise(&heads_fitted);
-    first
-}
-
-/// The features that tell most about some question, rare ones left out: the greatest chi-square
-/// over all heads' positives decides, so that plain but telling words beat frequent idle ones.
-fn vocabulary(used: &[&Example], most: usize) -> First {
-    let mut counts: HashMap<u32, [u16; heads::COUNT + 1]> = HashMap::new();
-    let mut totals = [0_u16; heads::COUNT];
-    for example in used {
-        let positive: Vec<usize> =
-            (0..heads::COUNT).filter(|h| heads::target(example.label, *h).0 > 0.5).collect();
-        positive.iter().for_each(|h| totals[*h] += 1);
-        let mut all = example.features.hashes.clone();
-        all.sort_unstable();
-        all.dedup();
-        for hash in all {
-            let row = counts.entry(hash).or_insert([0; heads::COUNT + 1]);
-            row[heads::COUNT] += 1;
-            positive.iter().for_each(|h| row[*h] += 1);
-        }
-    }
-    let total = used.len() as f32;
-    let telling = |row: &[u16; heads::COUNT + 1]| -> f32 {
-        let n = f32::from(row[heads::COUNT]);
-        let one = |(count, all): (&u16, &u16)| {
-            let expected = n * f32::from(*all) / total;
-            (f32::from(*count) - expected).powi(2) / (expected + 1.0)
-        };
-        row.iter().zip(&totals).map(one).fold(0.0, f32::max)
-    };
-    let mut kept: Vec<(f32, u32, u16)> = counts
-        .iter()
-        .filter(|(_, row)| row[heads::COUNT] >= 4)
-        .map(|(hash, row)| (telling(row), *hash, row[heads::COUNT]))
-        .collect();
-    kept.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    kept.truncate(most);
-    kept.sort_by_key(|k| k.1);
-    let mut first = First {
-        hashes: kept.iter().map(|k| k.1).collect(),
-        idf: kept.iter().map(|k| ((1.0 + total) / (1.0 + f32::from(k.2))).ln() + 0.3).collect(),
-        ..First::default()
-    };
-    first.index();
-    first
-}
-
-fn document_rows(used: &[&Example], first: &First) -> Rows {
-    let mut rows = Rows::new(first.hashes.len());
-    for example in used {
-        let mut counts: BTreeMap<u32, f32> = BTreeMap::new();
-        for hash in &example.features.hashes {
-            if let Some(row) = first.row(*hash) {
-                *counts.entry(row as u32).or_default() += 1.0;
-            }
-        }
-        let terms: Vec<(u32, f32)> =
-            counts.into_iter().map(|(r, c)| (r, term(c, first.idf[r as usize]))).collect();
-        let norm = terms.iter().map(|t| t.1 * t.1).sum::<f32>().sqrt().max(1e-6);
-        // Weights are fitted on rows of length 8, which leaves the penalty a handy range.
-        rows.push(terms.into_iter().map(|(r, v)| (r, 8.0 * v / norm)));
-    }
-    rows
-}
-
-/// Sentences for the sentence heads: all that are marked, and of the others a fixed third.
-fn sentence_rows<'a>(
-    used: &[&'a Example<'a>],
-    first: &First,
-) -> (Rows, Vec<(&'a Example<'a>, usize)>) {
-    let mut rows = Rows::new(first.hashes.len());
-    let mut owners = Vec::new();
-    for example in used {
-        for nth in 0..example.features.ends.len() {
-            if example.marks[nth] == 0 && nth % 3 != example.label.text.len() % 3 {
-                continue;
-            }
-            let known: Vec<u32> = example
-                .features
-                .sentence(nth)
-                .iter()
-                .filter_map(|h| first.row(*h))
-                .map(|r| r as u32)
-                .collect();
-            let value = 8.0 / (known.len().max(1) as f32).sqrt();
-            rows.push(known.into_iter().map(|r| (r, value)));
-            owners.push((*example, nth));
-        }
-    }
-    (rows, owners)
-}
-
-/// A sentence is a sure negative where its document lacks the category; unmarked sentences of a
-/// document that has it count little, as readers quoted only the shortest proof.
-fn sentence_target(example: &Example, nth: usize, head: usize) -> Target {
-    let label = example.label;
-    if example.marks[nth] & (1 << head) != 0 {
-        return (1.0, label.weight);
-    }
-    let present = match head {
-        0 => label.severity >= 1,
-        1 => label.admirable >= 1,
-        h => label.has(Category::ALL[h - heads::SENTENCE_CATEGORY]),
-    };
-    (0.0, label.weight * if present { 0.3 } else { 1.0 })
-}
-
-/// Heads to 8-bit rows, feature by feature. The factor 8 of the training rows is undone in the scale.
-fn quantise(heads_fitted: &[Linear]) -> (Vec<i8>, Vec<f32>, Vec<f32>) {
-    let width = heads_fitted.first().map_or(0, |h| h.weights.len());
-    let steps: Vec<f32> = heads_fitted
-        .iter()
-        .map(|h| h.weights.iter().fold(0.0_f32, |m, w| m.max(w.abs())).max(1e-9) / 127.0)
-        .collect();
-    let mut rows = Vec::with_capacity(width * heads_fitted.len());
-    for feature in 0..width {
-        rows.extend(
-            heads_fitted
-                .iter()
-                .zip(&steps)
-                .map(|(h, step)| (h.weights[feature] / step).round() as i8),
-        );
-    }
-    let scales = steps.iter().map(|s| s * 8.0).collect();
-    (rows, scales, heads_fitted.iter().map(|h| h.bias).collect())
-}
-
 /// Stage-two inputs of the examples that `wanted` picks.
 fn answers(
     examples: &[Example],
@@ -392,7 +309,7 @@ fn fit_second(
         .map(|head| {
             let targets: Vec<Target> =
                 all.iter().map(|(i, _)| heads::target(examples[*i].label, head)).collect();
-            fit_near(&table, &targets, &super::prior::weights(head), options.stack_penalty, 25)
+            fit_near(&table, &targets, &prior::weights(head), options.stack_penalty, 25)
         })
         .collect();
     for head in fitted {
@@ -433,30 +350,43 @@ fn judged<'e>(examples: &'e [Example], tables: &[&'e Vec<Vec<f32>>]) -> Vec<Held
         .collect()
 }
 
+/// Calibrated log-odds, with what rules' hits add where they are asked.
+fn raise(examples: &[Example], scores: &[Vec<f32>], second: &Second) -> Vec<Vec<f32>> {
+    let of = |(example, scores): (&Example, &Vec<f32>)| {
+        let mut scores = calibrated(scores, second);
+        if judge::looks(&scores) {
+            second.raise(&mut scores, &example.strengths);
+        }
+        scores
+    };
+    examples.iter().zip(scores).map(of).collect()
+}
+
+fn calibrated(scores: &[f32], second: &Second) -> Vec<f32> {
+    scores.iter().enumerate().map(|(head, score)| second.calibrate(head, *score)).collect()
+}
+
+/// The verdicts that come of the log-odds `last`, with the evidence that goes with `scores`.
 fn verdicts(
     examples: &[Example],
     rows: &[Vec<f32>],
     scores: &[Vec<f32>],
+    last: &[Vec<f32>],
     second: &Second,
 ) -> Vec<Verdict> {
     examples
         .par_iter()
         .enumerate()
         .map(|(at, example)| {
-            let mut calibrated: Vec<f32> =
-                (0..heads::COUNT).map(|h| second.calibrate(h, scores[at][h])).collect();
+            let calibrated = calibrated(&scores[at], second);
             let mut words = Words::default();
             words.read(&example.label.text);
             let signals = Signals { sentences: rows[at][INPUTS..].to_vec(), ..Signals::default() };
             let mut evidence = Vec::new();
             let (text, thresholds) = (&example.label.text, &second.evidence);
             evidence::choose(text, 0, &words, &signals, thresholds, &calibrated, &mut evidence);
-            let looks = super::judge::looks(&calibrated);
-            if looks {
-                second.raise(&mut calibrated, &example.strengths);
-            }
-            let mut verdict = Verdict { evidence, ..super::scorer::verdict(&calibrated) };
-            if looks {
+            let mut verdict = Verdict { evidence, ..scorer::verdict(&last[at]) };
+            if judge::looks(&calibrated) {
                 rules::attach(&mut verdict, &example.hits, thresholds);
             }
             verdict
