@@ -69,11 +69,11 @@ fn damage_is_told_and_never_a_crash() {
             assert!(Classifier::from_bytes(&whole[..cut]).is_err(), "{name} cut at {cut}");
         }
         // Any flipped bit in the sizes and the dictionary: an error or an answer, no panic.
-        for at in 0..2_600 {
+        for at in (0..2_600).step_by(13) {
             let mut bytes = whole.clone();
             bytes[at] ^= 1 << (at % 8);
             if let Ok(classifier) = Classifier::from_bytes(&bytes) {
-                classifier.classify(MACHINE);
+                assert!(classifier.classify(MACHINE).len() <= 3, "{name} at {at}");
             }
         }
     }

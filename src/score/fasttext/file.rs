@@ -9,6 +9,8 @@ const TREE: i32 = 1;
 const SUPERVISED: i32 = 3;
 /// Centroids of one product quantiser's part.
 const CENTROIDS: usize = 256;
+/// fastText's own mark for "more often than anything".
+const MOST_COUNTED: i64 = 1_000_000_000_000_000;
 
 /// What the sizes of the matrices depend on.
 struct Header {
@@ -83,7 +85,9 @@ fn dictionary(walk: &mut Walk<'_>, header: Header) -> Result<Header, ClassifierE
             return walk.damaged("an entry without an end");
         };
         walk.take(end + 1)?;
-        walk.long()?;
+        if !(0..=MOST_COUNTED).contains(&walk.long()?) {
+            return walk.damaged("an entry counted out of range");
+        }
         if walk.take(1)?[0] != u8::from(nth >= words) {
             return walk.damaged("a label among the words, or the other way round");
         }

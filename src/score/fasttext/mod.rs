@@ -68,17 +68,20 @@ impl Classifier {
         &self.version
     }
 
-    /// The probabilities of all labels, by name; none where no word of the text is known.
+    /// The probabilities of all labels, by name; none where the model knows nothing of the text.
     ///
     /// The whole text counts as one line. `</s>`, which fastText takes for the end of a line, is
     /// passed over, or a document could hide whatever follows it.
     #[must_use]
     pub fn classify(&self, text: &str) -> Vec<Labelled> {
-        let hidden = text.contains(END).then(|| text.replace(END, " "));
-        let text = hidden.as_deref().unwrap_or(text);
+        // The end of a line is a word of its own and makes pairs with the last one: written out, it
+        // is read as fastText reads it from a file.
+        let line = format!("{} {END}", text.replace(END, " "));
+        let (mut words, mut labels) = (Vec::new(), Vec::new());
+        self.model.dict().get_line_from_str(&line, &mut words, &mut labels);
         let mut all: Vec<Labelled> = self
             .model
-            .predict(text, self.names.len(), 0.0)
+            .predict_on_words(&words, self.names.len(), 0.0)
             .into_iter()
             .filter_map(|p| {
                 let (_, name) = self.names.iter().find(|(label, _)| *label == p.label)?;
