@@ -137,15 +137,11 @@ fn parts_give_the_figures_of_the_whole() {
     assert_eq!(whole["headline"][0]["documents"], 382);
     assert_eq!(whole["totals"]["scored"], 2666);
     let (_, parts, _) = place.audit(&["one", "two"]);
-    for part in
-        ["headline", "tables", "sources", "lengths", "cooccurrence", "histograms", "rules", "cells"]
+    for part in ["headline", "tables", "sources", "lengths", "cooccurrence", "histograms", "rules"]
     {
         assert_eq!(parts[part], whole[part], "{part}");
     }
     assert_eq!(whole["rules"][0], json!({"rule": "blackmail/veiled", "documents": 382}));
-    let cells = whole["cells"]["cells"].as_array().expect("cells");
-    let marked: u64 = cells.iter().filter_map(|cell| cell["documents"].as_u64()).sum();
-    assert_eq!(marked, 382, "{cells:?}");
 }
 
 #[test]
@@ -285,6 +281,28 @@ fn fields_of_the_documents_make_groups_where_they_line_up() {
     let (status, figures, _) = place.audit(&[&["rows"], &by[..]].concat());
     assert_eq!(status, 1);
     assert!(alerts(&figures).iter().any(|text| text.contains("do not line up")));
+}
+
+#[test]
+fn tables_make_groups_too() {
+    let place = Place::new();
+    let essays = format!("{}/corpora-samples/essays.parquet", env!("CARGO_MANIFEST_DIR"));
+    let scan = Command::new(env!("CARGO_BIN_EXE_parable"))
+        .args(["scan", &essays, "-q", "-o"])
+        .arg(place.path("out"))
+        .status();
+    assert!(scan.expect("it starts").success());
+    let by = ["--documents", essays.as_str(), "--by", "source", "id"];
+    let (status, figures, said) = place.audit(&[&["out"], &by[..]].concat());
+    assert_eq!(status, 0, "{said}");
+    let rows = &figures["totals"]["documents"];
+    for grouping in figures["groups"].as_array().expect("two fields") {
+        let groups = grouping["groups"].as_array().expect("groups");
+        let documents: u64 = groups.iter().filter_map(|g| g["documents"].as_u64()).sum();
+        assert_eq!((&grouping["unknown"], &json!(documents)), (&json!(0), rows));
+    }
+    let ids = figures["groups"][1]["groups"].as_array().expect("groups");
+    assert_eq!(&json!(ids.len()), rows);
 }
 
 #[test]

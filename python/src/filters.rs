@@ -326,6 +326,7 @@ fn config(
     RunConfig {
         inputs: Vec::new(),
         out: std::path::PathBuf::new(),
+        upload: None,
         scan_only,
         policy,
         refill: None,

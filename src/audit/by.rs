@@ -2,18 +2,21 @@
 //! shards themselves, side by side with their rows, which stand in the same order.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
+use arrow_array::RecordBatch;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::figures::{GroupLine, Notice};
-use super::gather::{AuditError, Gathered, Part};
+use super::gather::{AuditError, Gathered, Part, rows_of};
 use super::row::Row;
 use super::tally::{Group, Named};
 use crate::portrait::bucket;
+use crate::shard::documents::{self, Found};
 use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
-use crate::shard::{FieldPaths, Format, Input, Limits, Piece, Record};
+use crate::shard::{FieldPaths, Format, Input, Limits, Piece, table};
 
 /// Rows that may stand between two documents that line up: records that could not be read.
 const STRAY: usize = 1000;
@@ -52,10 +55,13 @@ pub fn group(
         .parts
         .par_iter()
         .map(|part| match by_name.get(&part.input.name()) {
-            Some(original) if original.format != Format::Parquet => {
-                side_by_side(part, original, paths, fields)
+            Some(original) => {
+                let counted = side_by_side(part, original, paths, fields);
+                original.intact()?;
+                part.input.intact()?;
+                counted
             }
-            _ => Ok((Vec::new(), 0, None)),
+            None => Ok((Vec::new(), 0, None)),
         })
         .collect::<Result<_, AuditError>>()?;
     let mut all: Vec<(String, Named<Group>)> =
@@ -111,6 +117,59 @@ impl<'s> FileLines<'s> {
     }
 }
 
+/// The attribute rows of a shard, in their order.
+enum Rows<'s> {
+    Lines(FileLines<'s>),
+    Table {
+        part: &'s Part,
+        groups: std::ops::Range<usize>,
+        batches: Option<Batches>,
+        batch: Vec<Row<'static>>,
+    },
+}
+
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, String>>>;
+
+impl Rows<'_> {
+    /// Calls `take` with the next row that can be read; false at the end.
+    fn next(&mut self, take: &mut dyn FnMut(&Row<'_>)) -> std::io::Result<bool> {
+        match self {
+            Rows::Lines(lines) => {
+                while let Some(line) = lines.next()? {
+                    if let Ok(row) = Row::parse(line) {
+                        take(&row);
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            Rows::Table { part, groups, batches, batch } => loop {
+                if let Some(row) = batch.pop() {
+                    take(&row);
+                    return Ok(true);
+                }
+                match batches.as_mut().and_then(Iterator::next) {
+                    Some(Ok(read)) => {
+                        *batch = rows_of(&read)
+                            .unwrap_or_default()
+                            .into_iter()
+                            .flatten()
+                            .map(Row::into_owned)
+                            .collect();
+                        batch.reverse();
+                    }
+                    // What is damaged was told of when the rows were counted.
+                    Some(Err(_)) | None => {
+                        let Some(group) = groups.next() else { return Ok(false) };
+                        let opened = table::row_group(&part.input, group);
+                        *batches = Some(Box::new(opened.map_err(std::io::Error::other)?));
+                    }
+                }
+            },
+        }
+    }
+}
+
 type Counted = (Vec<Named<Group>>, u64, Option<Notice>);
 
 fn side_by_side(
@@ -120,78 +179,52 @@ fn side_by_side(
     fields: &[String],
 ) -> Result<Counted, AuditError> {
     let mut groups: Vec<Named<Group>> = fields.iter().map(|_| Named::default()).collect();
-    let (mut counted, mut line_number) = (0u64, 0u64);
-    let open = |input: &Input| Shard::open(input).map_err(|e| AuditError::io(&input.path, e));
-    let (row_file, document_file) = (open(&part.input)?, open(original)?);
-    let (mut rows, mut documents) = (FileLines::new(&row_file), FileLines::new(&document_file));
-    while let Some(line) = documents.next().map_err(|e| AuditError::io(&original.path, e))? {
-        line_number += 1;
-        let Ok(record) = Record::parse(line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)) else {
-            continue;
-        };
-        let id = match record.id(paths) {
-            Some(id) => id,
-            None => format!("{}:{line_number}", original.name()).into(),
-        };
-        let mut strays = 0;
-        let found = loop {
-            let next = rows.next().map_err(|e| AuditError::io(&part.input.path, e))?;
-            let Some(row) = next.map(Row::parse) else { break false };
-            let Ok(row) = row else { continue };
-            if row.id == id {
-                counted += 1;
-                for (field, named) in fields.iter().zip(&mut groups) {
-                    let name = record.raw(field).map_or(String::new(), |raw| name_of(raw.get()));
-                    named.with(&name, |g| g.add(&row), |others, gone| others.merge(gone));
-                }
-                break true;
-            }
-            strays += 1;
-            if strays > STRAY {
-                break false;
-            }
-        };
-        if !found {
-            let text = format!(
-                "{}: documents and attribute rows do not line up from line {line_number}: its groups are not whole",
-                part.shard
-            );
-            let notice = Notice { level: "alert".into(), text };
-            return Ok((groups, counted, Some(notice)));
-        }
-    }
-    Ok((groups, counted, None))
-}
-
-/// The group that a JSON value names: the host of an address, the month of a date, a scalar as it
-/// is.
-fn name_of(json: &str) -> String {
-    let text = match serde_json::from_str::<serde_json::Value>(json) {
-        Ok(serde_json::Value::String(text)) => text,
-        Ok(serde_json::Value::Null) | Err(_) => return String::new(),
-        Ok(other) => other.to_string(),
+    let mut counted = 0u64;
+    let row_file = documents::open(&part.input)?;
+    let mut rows = if part.input.format == Format::Parquet {
+        let groups = 0..row_file.pieces.len();
+        Rows::Table { part, groups, batches: None, batch: Vec::new() }
+    } else {
+        Rows::Lines(FileLines::new(&row_file))
     };
-    bucket(&text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_named_by_what_they_are() {
-        for (json, name) in [
-            ("\"https://www.Example.org:80/a?b\"", "example.org"),
-            ("\"http://user@x.net#f\"", "x.net"),
-            ("\"2019-07-03T10:00:00Z\"", "2019-07"),
-            ("\"2019-07\"", "2019-07"),
-            ("\"2019-0704\"", "2019-0704"),
-            ("\"en\"", "en"),
-            ("7", "7"),
-            ("null", ""),
-            ("\"äöüä-ö\"", "äöüä-ö"),
-        ] {
-            assert_eq!(name_of(json), name);
+    let mut lost = None;
+    let document_file = documents::open(original)?;
+    for piece in &document_file.pieces {
+        let take = |found: &Found<'_>| -> Result<ControlFlow<()>, AuditError> {
+            let id = &found.document.id;
+            for _ in 0..=STRAY {
+                let mut same = false;
+                let more = rows.next(&mut |row| {
+                    same = row.id == *id;
+                    if same {
+                        counted += 1;
+                        for (field, named) in fields.iter().zip(&mut groups) {
+                            let name = found.value(field).map_or(String::new(), |v| bucket(&v));
+                            named.with(&name, |g| g.add(row), |others, gone| others.merge(gone));
+                        }
+                    }
+                });
+                if same {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                if !more.map_err(|e| AuditError::io(&part.input.path, e))? {
+                    break;
+                }
+            }
+            lost = Some(id.to_string());
+            Ok(ControlFlow::Break(()))
+        };
+        let (_, flow) = documents::of_piece(&document_file, piece, paths, take)?;
+        if flow.is_break() {
+            break;
         }
     }
+    let notice = lost.map(|id| Notice {
+        level: "alert".into(),
+        text: format!(
+            "{}: documents and attribute rows do not line up from document {id}: its groups are not whole",
+            part.shard
+        ),
+    });
+    Ok((groups, counted, notice))
 }

@@ -192,6 +192,12 @@ struct Search<'s> {
 
 impl Search<'_> {
     fn run(&mut self) -> Result<(), AuditError> {
+        let read = self.read();
+        self.place.input.intact()?;
+        read
+    }
+
+    fn read(&mut self) -> Result<(), AuditError> {
         let input = &self.place.input;
         if input.format == Format::Parquet {
             return self.table();
@@ -263,12 +269,12 @@ impl Search<'_> {
     }
 
     fn table(&mut self) -> Result<(), AuditError> {
-        let path = &self.place.input.path;
-        let fail =
-            |message: String| AuditError::Parquet { path: path.display().to_string(), message };
-        let groups = table::footer(path).map_err(|e| fail(e.to_string()))?.row_groups;
+        let input = &self.place.input;
+        let path = input.path.display();
+        let fail = |message: String| AuditError::Parquet { path: path.to_string(), message };
+        let groups = table::footer(input).map_err(|e| fail(e.to_string()))?.row_groups;
         for group in 0..groups {
-            for batch in table::row_group(path, group).map_err(|e| fail(e.to_string()))? {
+            for batch in table::row_group(input, group).map_err(|e| fail(e.to_string()))? {
                 // Damage was reported by the run; what can be read is shown.
                 let Ok(batch) = batch else { break };
                 let (Some(ids), Some(texts)) = (

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::by::Grouping;
-use super::cell::Cells;
 use super::clusters::Copies;
 use super::gather::Gathered;
 use super::interval::{self, Corrected, Estimate};
@@ -61,9 +60,6 @@ pub struct Audit {
     pub quality: Quality,
     /// Documents by band of the coercion score, as the human check draws from them.
     pub bands: Vec<Band>,
-    /// Flagged and admirable documents by all that they share, for planning.
-    #[serde(default)]
-    pub cells: Cells,
     /// Near-duplicates among the sampled flagged texts; none where no texts were read.
     #[serde(default)]
     pub copies: Option<Copies>,
@@ -374,7 +370,6 @@ pub fn audit(gathered: &Gathered, quality: &Quality, bytes_per_token: f64) -> Au
                 documents,
             })
             .collect(),
-        cells: super::cell::cells(tally),
         copies: None,
         review: None,
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
 use super::figures::{Damaged, Notice, Reason, Versions};
@@ -11,9 +12,10 @@ use super::row::Row;
 use super::tally::Tally;
 use crate::composition::Composition;
 use crate::ledger::Ledger;
+use crate::shard::documents::ReadError;
 use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
-use crate::shard::{Format, Input, InputError, Limits, Piece, expand, table};
+use crate::shard::{Format, Input, InputError, Limits, Piece, RemoteError, expand, remote, table};
 
 /// Reasons for quarantine and places of damage that are listed; the rest is counted.
 const LISTED: usize = 200;
@@ -34,6 +36,10 @@ pub struct Reading {
 pub enum AuditError {
     #[error(transparent)]
     Input(#[from] InputError),
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
     #[error("{path}: {source}")]
     Io { path: String, source: std::io::Error },
     #[error("{path}: no ledger: {message}")]
@@ -116,12 +122,13 @@ pub fn gather(inputs: &[String], reading: Reading) -> Result<Gathered, AuditErro
     let mut ledgers: Vec<(String, Ledger)> = Vec::new();
     let (mut parts, mut folders, mut unfinished) = (Vec::new(), Vec::new(), false);
     let mut known_bytes = true;
-    for given in inputs {
+    for typed in inputs {
+        let given = &remote::shown(typed);
         let prefix = if inputs.len() > 1 { format!("{given}: ") } else { String::new() };
         let Some(folder) = output_folder(Path::new(given)) else {
             known_bytes = false;
             notices.insert(note(format!("{given}: attributes without their ledger, so what the policy did, damage and shares of bytes are not known")));
-            add_parts(expand(std::slice::from_ref(given))?, &prefix, &mut parts);
+            add_parts(expand(std::slice::from_ref(typed))?, &prefix, &mut parts);
             continue;
         };
         let attributes = folder.join("attributes/parable");
@@ -156,7 +163,7 @@ pub fn gather(inputs: &[String], reading: Reading) -> Result<Gathered, AuditErro
         notices.insert(alert("there are no documents: nothing can be said".into()));
     }
     Ok(Gathered {
-        inputs: inputs.to_vec(),
+        inputs: inputs.iter().map(|typed| remote::shown(typed)).collect(),
         folders,
         parts,
         tally,
@@ -222,8 +229,10 @@ fn read_parts(
     let say = |notice: Notice| {
         said.lock().unwrap_or_else(PoisonError::into_inner).insert(notice);
     };
-    let opened: Vec<(&Part, Shard)> =
-        parts.iter().map(|part| open(part).map(|shard| (part, shard))).collect::<Result<_, _>>()?;
+    let opened: Vec<(&Part, Shard)> = parts
+        .par_iter()
+        .map(|part| open(part).map(|shard| (part, shard)))
+        .collect::<Result<_, _>>()?;
     let work: Vec<(&Part, &Shard, &Piece)> = opened
         .iter()
         .flat_map(|(part, shard)| shard.pieces.iter().map(move |piece| (*part, shard, piece)))
@@ -232,7 +241,9 @@ fn read_parts(
     let tally = work
         .par_iter()
         .try_fold(empty, |mut tally, (part, shard, piece)| {
-            read_piece(part, shard, piece, &mut tally, &say)?;
+            let read = read_piece(part, shard, piece, &mut tally, &say);
+            part.input.intact()?;
+            read?;
             Ok::<Tally, AuditError>(tally)
         })
         .try_reduce(empty, |mut all, tally| {
@@ -244,8 +255,14 @@ fn read_parts(
 }
 
 fn open(part: &Part) -> Result<Shard, AuditError> {
+    let opened = cut(part);
+    part.input.intact()?;
+    opened
+}
+
+fn cut(part: &Part) -> Result<Shard, AuditError> {
     if part.input.format == Format::Parquet {
-        let footer = table::footer(&part.input.path).map_err(|e| parquet(part, &e.to_string()))?;
+        let footer = table::footer(&part.input).map_err(|e| parquet(part, &e.to_string()))?;
         return Ok(Shard::of_row_groups(&part.input, footer.row_groups));
     }
     Shard::open(&part.input).map_err(|e| AuditError::io(&part.input.path, e))
@@ -309,7 +326,7 @@ fn read_row_group(
     say: &dyn Fn(Notice),
 ) -> Result<(), AuditError> {
     let batches =
-        table::row_group(&part.input.path, group).map_err(|e| parquet(part, &e.to_string()))?;
+        table::row_group(&part.input, group).map_err(|e| parquet(part, &e.to_string()))?;
     for batch in batches {
         let batch = match batch {
             Ok(batch) => batch,
@@ -318,27 +335,34 @@ fn read_row_group(
                 return Ok(());
             }
         };
-        let (Some(ids), Some(maps)) =
-            (table::column(&batch, "id"), table::column(&batch, "attributes"))
-        else {
+        let Some(rows) = rows_of(&batch) else {
             return Err(parquet(
                 part,
                 "no columns `id` and `attributes`: this is no attribute file",
             ));
         };
-        let sources = table::column(&batch, "source");
-        for nth in 0..batch.num_rows() {
-            let parsed = table::text(&maps, nth).and_then(|map| Row::parse_map(map).ok());
-            let (Some(mut row), Some(id)) = (parsed, table::text(&ids, nth)) else {
-                tally.unreadable += 1;
-                continue;
-            };
-            row.id = id.into();
-            row.source = sources.as_ref().and_then(|s| table::text(s, nth)).map(Into::into);
-            tally.add(&part.shard, &row);
+        for row in rows {
+            match row {
+                Some(row) => tally.add(&part.shard, &row),
+                None => tally.unreadable += 1,
+            }
         }
     }
     Ok(())
+}
+
+/// The attribute rows of a batch, none where a row cannot be read; none at all where the columns
+/// are missing.
+pub(super) fn rows_of(batch: &RecordBatch) -> Option<Vec<Option<Row<'_>>>> {
+    let (ids, maps) = (batch.column_by_name("id")?, batch.column_by_name("attributes")?);
+    let sources = batch.column_by_name("source");
+    let row = |nth| {
+        let mut row = Row::parse_map(table::text(maps, nth)?).ok()?;
+        row.id = table::text(ids, nth)?.into();
+        row.source = sources.and_then(|s| table::text(s, nth)).map(Into::into);
+        Some(row)
+    };
+    Some((0..batch.num_rows()).map(row).collect())
 }
 
 /// Adds the ledgers up and holds them against the rows.

@@ -186,8 +186,6 @@ pub struct Tally {
     pub shards: BTreeMap<Arc<str>, Group>,
     pub lengths: Vec<Group>,
     pub rules: Named<u64>,
-    /// What [`super::cell`] tells apart, for planning: source, frame, severity and marks together.
-    pub cells: Named<Weight>,
     /// Flagged rows with the look of a false alarm.
     pub doubtful: u64,
     /// Lines that were no attribute rows.
@@ -217,7 +215,6 @@ impl Tally {
             shards: BTreeMap::new(),
             lengths: vec![Group::default(); LENGTHS],
             rules: Named::default(),
-            cells: Named::default(),
             doubtful: 0,
             unreadable: 0,
             samples: Samples::new(seed, review),
@@ -233,10 +230,6 @@ impl Tally {
             None => self.shards.entry(shard.clone()).or_default().add(row),
         }
         let source = row.source.as_deref().unwrap_or("");
-        if let Some(cell) = super::cell::key(row) {
-            let bytes = row.size();
-            self.cells.with(&cell, |w| w.put(bytes), |others, gone| others.merge(*gone));
-        }
         self.sources.with(source, |group| group.add(row), |others, gone| others.merge(gone));
         self.samples.offer(shard, row);
         if row.scored {
@@ -301,7 +294,6 @@ impl Tally {
             self.shards.entry(shard.clone()).or_default().merge(group);
         }
         self.sources.merge(other.sources, Group::merge);
-        self.cells.merge(other.cells, |mine, theirs| mine.merge(*theirs));
         self.rules.merge(other.rules, |mine, theirs| *mine += theirs);
         self.samples.merge(other.samples);
     }

@@ -19,7 +19,7 @@ use crate::pipeline::{self, Quiet, RunConfig, RunError};
 use crate::policy::Policy;
 use crate::scan::GateLevel;
 use crate::score::{Aides, Model};
-use crate::shard::{FieldPaths, Format, Input, InputError, Limits, expand};
+use crate::shard::{FieldPaths, Format, Input, InputError, Limits, RemoteError, expand, remote};
 
 pub use compare::compare;
 pub use corpus::sample;
@@ -52,6 +52,8 @@ pub enum BenchError {
     Input(#[from] InputError),
     #[error(transparent)]
     Run(#[from] RunError),
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     #[error("{path}: {source}")]
     Io { path: String, source: std::io::Error },
     #[error("{0}: standard input can be read once only; give files")]
@@ -79,7 +81,8 @@ pub fn run(settings: &Settings, told: &dyn Fn(&str)) -> Result<Report, BenchErro
         corpus::write(&generated, settings.size, settings.seed, &settings.filters)?;
         (vec![generated.display().to_string()], format!("generated, seed {}", settings.seed))
     } else {
-        (settings.inputs.clone(), settings.inputs.join(" "))
+        let shown: Vec<_> = settings.inputs.iter().map(|i| remote::shown(i)).collect();
+        (settings.inputs.clone(), shown.join(" "))
     };
     let inputs = expand(&given)?;
     let parquet = kind_of(&inputs)?;
@@ -221,6 +224,7 @@ fn config(
         refill: None,
         inputs: given.to_vec(),
         out: out.to_path_buf(),
+        upload: None,
         scan_only,
         policy: settings.policy.clone(),
         filters: settings.filters.clone(),

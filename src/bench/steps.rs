@@ -1,7 +1,7 @@
 //! The steps of the pass over lines, each doing one thing more than the one before.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 use super::{BenchError, Settings};
 use crate::attribute;
@@ -12,6 +12,7 @@ use crate::score::{Judge, Scorer, judge};
 use crate::shard::codec::{self, Encoder};
 use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
+use crate::shard::stored::Stored;
 use crate::shard::{Codec, FieldPaths, Input, Limits, Record, table};
 
 /// Bytes that bare decompression takes at a time, as the block reader does.
@@ -135,6 +136,7 @@ impl<'s> Steps<'s> {
                 Step::Recompress => recompress(input, &mut seen),
                 _ => self.shard(input, to, &mut seen),
             };
+            input.intact()?;
             walked.map_err(|error| match error.kind() {
                 io::ErrorKind::InvalidData | io::ErrorKind::Other => BenchError::Damaged {
                     path: input.path.display().to_string(),
@@ -254,7 +256,9 @@ impl<'s> Steps<'s> {
 
 /// Reads a shard to its end, decompressed, into `out`.
 fn drain(input: &Input, out: &mut impl Write, seen: &mut Seen) -> io::Result<()> {
-    let mut reader = codec::decoder(input.codec, File::open(&input.path)?, Limits::default())?;
+    let stored = Arc::new(Stored::open(input)?.through(0..usize::MAX));
+    let stored = stored.section(0..usize::MAX);
+    let mut reader = codec::decoder(input.codec, stored, Limits::default())?;
     let mut buffer = vec![0; BLOCK];
     loop {
         let n = reader.read(&mut buffer)?;
@@ -283,11 +287,10 @@ pub fn decode_tables(inputs: &[Input], fields: &FieldPaths) -> Result<Seen, Benc
     for input in inputs {
         let damaged =
             |reason: String| BenchError::Damaged { path: input.path.display().to_string(), reason };
-        let footer = table::footer(&input.path).map_err(|e| damaged(e.to_string()))?;
+        let footer = table::footer(input).map_err(|e| damaged(e.to_string()))?;
         for group in 0..footer.row_groups {
             seen.pieces += 1;
-            let batches =
-                table::row_group(&input.path, group).map_err(|e| damaged(e.to_string()))?;
+            let batches = table::row_group(input, group).map_err(|e| damaged(e.to_string()))?;
             for batch in batches {
                 let batch = batch.map_err(damaged)?;
                 seen.records += batch.num_rows() as u64;

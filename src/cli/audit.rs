@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::audit::{self, Gathered, Notice, Quality, Reading, examples, review};
 use crate::score::Model;
-use crate::shard::{FieldPaths, expand};
+use crate::shard::{FieldPaths, expand, remote};
 
 #[derive(clap::Args)]
 #[command(
@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(long)]
     allow_mixed: bool,
     /// Bytes of text for each token, for the estimates in tokens; without it what the run counted by
-    /// its --tokenizer, else 4.4
+    /// its --tokenizer, else 4.3
     #[arg(long)]
     bytes_per_token: Option<f64>,
     /// Dotted path of the text in the documents
@@ -178,7 +178,7 @@ pub fn command(words: &[OsString]) -> String {
     };
     words
         .iter()
-        .map(|word| word.to_string_lossy().into_owned())
+        .map(|word| remote::shown(&word.to_string_lossy()))
         .enumerate()
         .map(|(i, word)| match (i, plain(&word)) {
             (0, _) => "parable".to_string(),

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 
 use super::aides::AideArgs;
 use crate::document::Document;
-use crate::filter::FilterSet;
 use crate::policy::Facts;
 use crate::score::{Judge, Verdict};
 use crate::shard::{FieldPaths, documents};
@@ -34,6 +33,19 @@ pub struct Args {
     model: Option<PathBuf>,
     #[command(flatten)]
     aides: AideArgs,
+    /// A filter folder in place of the built-in filters
+    #[arg(long, value_name = "DIR")]
+    filters: Option<String>,
+    /// Dotted path of the text
+    #[arg(long, default_value = "text")]
+    text_field: String,
+    /// Dotted path of the id
+    #[arg(long, default_value = "id")]
+    id_field: String,
+    /// Dotted path of the source
+    #[arg(long, default_value = "source")]
+    source_field: String,
+    /// Print the attribute row with what made the score and the decision as JSON
     #[arg(long)]
     json: bool,
 }
@@ -42,19 +54,24 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let policy = super::run::load_policy(&args.policy)?;
     let model = super::load_model(args.model.as_deref())?;
     let aides = args.aides.load(&model, args.model.as_deref())?;
-    let mut judge = Judge::new(model, FilterSet::embedded().clone()).with(aides);
+    let mut judge = Judge::new(model, super::load_filters(args.filters.as_deref())?).with(aides);
     if args.file == "-" {
         let mut text = String::new();
         std::io::stdin().take(64 << 20).read_to_string(&mut text).context("standard input")?;
-        show(&Document::plain("stdin", text.trim_end()), &mut judge, &policy, args.json)?;
+        let document = Document::plain("stdin", text.trim_end());
+        show(&document, None, &mut judge, &policy, args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut shown = false;
-    let fields = FieldPaths::default();
+    let fields = FieldPaths {
+        text: args.text_field.clone(),
+        id: args.id_field.clone(),
+        source: args.source_field.clone(),
+    };
     documents::each(std::slice::from_ref(&args.file), &fields, |found| -> Result<_> {
         let document = found.document;
         if args.id.as_ref().is_none_or(|id| *id == document.id) {
-            show(document, &mut judge, &policy, args.json)?;
+            show(document, found.metadata, &mut judge, &policy, args.json)?;
             shown = true;
             return Ok(ControlFlow::Break(()));
         }
@@ -71,6 +88,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 fn show(
     document: &Document<'_>,
+    metadata: Option<&str>,
     judge: &mut Judge,
     policy: &crate::policy::Policy,
     json: bool,
@@ -80,7 +98,7 @@ fn show(
         id: &document.id,
         source: document.source.as_deref(),
         chars: document.text.chars().count() as u64,
-        metadata: None,
+        metadata,
     };
     let mut faults = Vec::new();
     let decision = policy.decide(&verdict, &facts, 0, &mut |rule, why| {

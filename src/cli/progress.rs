@@ -86,7 +86,7 @@ impl Observer for Progress {
         self.done.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn piece_done(&self, stored: u64) {
+    fn advance(&self, stored: u64) {
         if let Some(bar) = self.bar.get() {
             bar.inc(stored);
         }

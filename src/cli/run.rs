@@ -10,6 +10,7 @@ use crate::pipeline::{self, Pool, Quiet, RunConfig};
 use crate::policy::Policy;
 use crate::scan::{Gate, GateLevel};
 use crate::score::{Aides, Judge, Model};
+use crate::shard::remote::{self, Destination};
 use crate::shard::{FieldPaths, Limits, expand};
 use crate::tokens::Tokenizer;
 use anyhow::{Context, Result, bail};
@@ -21,12 +22,16 @@ use super::progress::Progress;
 
 #[derive(Args)]
 pub struct Common {
-    /// Files, folders, globs, `-` for standard input, `@list` for a listing
+    /// Files, folders, globs, `-` for standard input, `@list` for a listing, or any of these
+    /// behind s3://, gs:// or az://, and files behind https://
     #[arg(required = true)]
     inputs: Vec<String>,
-    /// Output folder
+    /// Output folder, or s3://, gs://, az:// with --work
     #[arg(short, long)]
     out: PathBuf,
+    /// Folder of this machine for the journal and unfinished shards, where outputs go to a URL
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
     /// Worker threads; 0 = one for each core
     #[arg(short = 'j', long, default_value_t = 0)]
     threads: usize,
@@ -239,7 +244,8 @@ fn pass(args: &Common, policy: &str, run: Option<&RunArgs>) -> Result<ExitCode> 
     let config = RunConfig {
         refill,
         inputs: args.inputs.clone(),
-        out: args.out.clone(),
+        out: args.work.clone().unwrap_or_else(|| args.out.clone()),
+        upload: destination(args)?,
         scan_only: run.is_none(),
         policy: Arc::new(policy),
         filters: load_filters(args.filters.as_deref())?,
@@ -272,6 +278,11 @@ fn pass(args: &Common, policy: &str, run: Option<&RunArgs>) -> Result<ExitCode> 
         let built_in = Model::embedded();
         let (out, fields) = (&config.out, &config.fields);
         figures = Some(crate::audit::write(out, &originals, fields, built_in.version())?);
+        for name in ["audit.json", "report.html"] {
+            if let Some(upload) = &config.upload {
+                upload.put(&out.join(name), name, &out.join(pipeline::UPLOADS))?;
+            }
+        }
     }
     let ledger = &outcome.ledger;
     if args.json {
@@ -285,6 +296,16 @@ fn pass(args: &Common, policy: &str, run: Option<&RunArgs>) -> Result<ExitCode> 
     } else {
         ExitCode::from(super::DONE_WITH_DAMAGE)
     })
+}
+
+/// Where outputs go besides the working folder.
+fn destination(args: &Common) -> Result<Option<Arc<Destination>>> {
+    let url = args.out.to_str().filter(|out| remote::is_url(out));
+    match (url, &args.work) {
+        (Some(url), Some(_)) => Ok(Some(Arc::new(Destination::open(url)?))),
+        (None, Some(_)) => bail!("--work is for outputs behind a URL; the output folder does here"),
+        (_, None) => Ok(None),
+    }
 }
 
 /// What each policy would do.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::RunConfig;
 use crate::shard::Input;
+use crate::shard::remote::Object;
 
 /// Name of a setting → its value, as the journal's first line keeps it.
 pub type Settings = BTreeMap<String, String>;
@@ -30,27 +31,33 @@ pub fn fingerprint(config: &RunConfig, inputs: &[Input]) -> Settings {
     set("fields", format!("{:?}", config.fields));
     set("limits", format!("{:?}", config.limits));
     set("rank", format!("{} of {}", config.rank, config.world));
+    if let Some(upload) = &config.upload {
+        set("output", upload.url().into());
+    }
     let mut hasher = blake3::Hasher::new();
     for input in inputs {
-        let changed = std::fs::metadata(&input.path).and_then(|m| m.modified()).ok();
-        let since = changed.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
-        let stamp = since.map_or(0, |d| d.as_nanos());
+        let stamp = input.remote.as_ref().map_or_else(|| modified(&input.path), Object::stamp);
         hasher.update(format!("{}\0{}\0{stamp}\n", input.name(), input.bytes).as_bytes());
     }
     set("inputs", hasher.finalize().to_hex()[..16].to_string());
     settings
 }
 
+/// Nanoseconds at which a file was changed last.
+fn modified(path: &std::path::Path) -> String {
+    let changed = std::fs::metadata(path).and_then(|m| m.modified()).ok();
+    let since = changed.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+    since.map_or(0, |d| d.as_nanos()).to_string()
+}
+
 /// Names of the settings that differ, in words.
 #[must_use]
 pub fn differences(before: &Settings, now: &Settings) -> String {
-    let gone = before.keys().filter(|name| !now.contains_key(*name));
     let differing: Vec<&str> = now
         .iter()
         .filter(|(name, value)| before.get(*name) != Some(value))
-        .map(|(name, _)| name)
-        .chain(gone)
-        .map(String::as_str)
+        .map(|(name, _)| name.as_str())
+        .chain(before.keys().filter(|name| !now.contains_key(*name)).map(String::as_str))
         .collect();
     differing.join(", ")
 }

@@ -9,13 +9,17 @@ use crate::ledger::Counts;
 use crate::policy::Policy;
 use crate::scan::GateLevel;
 use crate::score::{Aides, Model};
-use crate::shard::{FieldPaths, InputError, Limits};
+use crate::shard::remote::Destination;
+use crate::shard::{FieldPaths, InputError, Limits, RemoteError};
 use crate::tokens::Tokenizer;
 
 /// Settings of one run.
 pub struct RunConfig {
     pub inputs: Vec<String>,
+    /// A folder of this machine: journal, unfinished shards, and the outputs.
     pub out: PathBuf,
+    /// Where finished outputs go besides; `out` then keeps no documents.
+    pub upload: Option<Arc<Destination>>,
     /// Attributes and ledger only.
     pub scan_only: bool,
     pub policy: Arc<Policy>,
@@ -50,8 +54,9 @@ pub trait Observer: Sync {
     fn begin(&self, _shards: usize, _bytes: u64) {}
     /// After each block: what was added.
     fn progress(&self, _added: &Counts) {}
-    /// After each piece: its stored bytes. Pieces that an earlier run finished are told at once.
-    fn piece_done(&self, _stored: u64) {}
+    /// Stored bytes that were read since the last call: after each block, and after each piece what
+    /// is left of it. Pieces that an earlier run finished are told at once.
+    fn advance(&self, _stored: u64) {}
     /// When a shard's outputs stand.
     fn shard_done(&self, _name: &str) {}
     /// Something that a person should read: damage, a resumed piece.
@@ -67,6 +72,12 @@ impl Observer for Quiet {}
 pub enum RunError {
     #[error(transparent)]
     Input(#[from] InputError),
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    #[error(
+        "{0} is no folder of this machine: name one for the journal and unfinished shards with --work"
+    )]
+    NoWork(String),
     #[error("{path}: {source}")]
     Io { path: String, source: std::io::Error },
     #[error("{0} holds an earlier run: --resume goes on with it, --force throws it away")]

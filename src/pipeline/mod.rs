@@ -13,13 +13,14 @@ mod records;
 mod refill;
 mod rows;
 mod run;
+mod stop;
 mod table_pass;
 mod tables;
 
 pub use books::{Settings, fingerprint};
 pub use config::{Observer, Quiet, RunConfig, RunError};
 pub use refill::Pool;
-pub use run::{Outcome, run};
+pub use run::{Outcome, UPLOADS, run};
 pub use tables::{Passed, TablePass, TableWorker};
 
 /// A number that depends on seed and id alone.

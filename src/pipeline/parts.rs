@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::shard::codec::{self, Encoder};
-use crate::shard::{Codec, Input, output};
+use crate::shard::{Codec, Format, Input, output};
 
 /// The kinds of output that a shard has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,10 @@ impl Kind {
             Kind::Documents => out.join("documents").join(&input.rel),
             Kind::Attributes => out.join("attributes/parable").join(&input.rel),
             Kind::Quarantine => with_ending(&out.join("quarantine").join(&input.rel), "jsonl"),
+            // Dropped rows of tables are JSON lines.
+            Kind::Dropped if input.format == Format::Parquet => {
+                out.join("dropped").join(input.rel.with_extension("jsonl"))
+            }
             Kind::Dropped => out.join("dropped").join(&input.rel),
         }
     }
@@ -115,7 +119,7 @@ impl Parts {
         writer.write_all(bytes)
     }
 
-    /// Ends the frames and syncs.
+    /// Ends the frames and syncs, the names of the parts too: a part that is missing counts as empty.
     ///
     /// # Errors
     /// Those of the disk.
@@ -124,7 +128,7 @@ impl Parts {
             let file = writer.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
             file.sync_data()?;
         }
-        Ok(())
+        output::sync_folder(&self.folder)
     }
 }
 

@@ -41,7 +41,9 @@ impl Pool {
             if input.format != Format::JsonLines {
                 return Err(RunError::Refill(format!("{}: only JSON lines", input.path.display())));
             }
-            let shard = Shard::open(&input).map_err(|e| RunError::io(&input.path, e))?;
+            let opened = Shard::open(&input);
+            input.intact()?;
+            let shard = opened.map_err(|e| RunError::io(&input.path, e))?;
             for piece in &shard.pieces {
                 let mut lines =
                     shard.lines(piece, limits).map_err(|e| RunError::io(&input.path, e))?;
@@ -62,6 +64,7 @@ impl Pool {
                             }
                         }
                         Chunk::TooLong { .. } | Chunk::Broken { .. } => {
+                            input.intact()?;
                             return Err(RunError::Refill(format!(
                                 "{}: damaged, or a line above --max-line-bytes",
                                 input.path.display()

@@ -3,16 +3,17 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use rayon::prelude::*;
 
 use super::books::{differences, fingerprint};
 use super::journal::{self, Finished, Journal, PiecePage};
-use super::parts::{self, Parts};
+use super::parts::{self, Kind, Parts};
 use super::records::{Place, Worker};
+use super::stop::Stop;
 use super::table_pass;
 use super::{Observer, RunConfig, RunError};
 use crate::composition::{Cell, Composition};
@@ -21,7 +22,11 @@ use crate::scan::Gate;
 use crate::score::Judge;
 use crate::shard::lines::Chunk;
 use crate::shard::piece::{Piece, Shard};
-use crate::shard::{Format, Input, expand, output};
+use crate::shard::remote;
+use crate::shard::{Format, Input, Located, expand, output};
+
+/// Uploads that have begun and not ended, below the working folder.
+pub const UPLOADS: &str = ".parable/uploads";
 
 /// How a run ended.
 pub struct Outcome {
@@ -43,6 +48,9 @@ struct Job {
 /// See [`RunError`]; damaged records and shards are no errors, they are in the ledger.
 pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunError> {
     let started = Instant::now();
+    if let Some(url) = config.out.to_str().filter(|out| remote::is_url(out)) {
+        return Err(RunError::NoWork(url.into()));
+    }
     let inputs = expand(&config.inputs)?;
     let inputs: Vec<Input> = inputs
         .into_iter()
@@ -59,17 +67,6 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
     let stop = Stop::listen().map_err(|e| RunError::io(&config.out, e))?;
 
     observer.begin(inputs.len(), inputs.iter().map(|i| i.bytes).sum());
-    let jobs: Vec<Job> = inputs.into_iter().map(|input| Job::open(input, &finished)).collect();
-    for job in &jobs {
-        (0..job.pieces()).filter(|p| job.done(*p)).for_each(|p| observer.piece_done(job.stored(p)));
-    }
-    let work: Vec<(usize, usize)> = jobs
-        .iter()
-        .enumerate()
-        .flat_map(|(j, job)| (0..job.pieces()).map(move |p| (j, p)))
-        .filter(|(j, p)| !jobs[*j].done(*p))
-        .collect();
-
     let threads = if config.threads == 0 {
         std::thread::available_parallelism().map_or(1, usize::from)
     } else {
@@ -79,6 +76,20 @@ pub fn run(config: &RunConfig, observer: &dyn Observer) -> Result<Outcome, RunEr
         .num_threads(threads)
         .build()
         .map_err(|e| RunError::io(&config.out, io::Error::other(e)))?;
+    // Side by side: behind a URL, opening is mostly waiting.
+    let jobs: Vec<Job> = pool.install(|| {
+        inputs.into_par_iter().map(|x| Job::open(x, &finished)).collect::<Result<_, RunError>>()
+    })?;
+    for job in &jobs {
+        (0..job.pieces()).filter(|p| job.done(*p)).for_each(|p| observer.advance(job.stored(p)));
+    }
+    let work: Vec<(usize, usize)> = jobs
+        .iter()
+        .enumerate()
+        .flat_map(|(j, job)| (0..job.pieces()).map(move |p| (j, p)))
+        .filter(|(j, p)| !jobs[*j].done(*p))
+        .collect();
+
     let failed: Mutex<Option<RunError>> = Mutex::new(None);
     // Compiled once; the workers share them.
     let gate = Gate::new(&config.filters, config.gate);
@@ -128,6 +139,9 @@ fn open_books(
     if fs4::FileExt::try_lock(&lock).is_err() {
         return Err(RunError::Locked(config.out.display().to_string()));
     }
+    if let Some(upload) = &config.upload {
+        upload.abort_unfinished(&config.out.join(UPLOADS))?;
+    }
     let journal_path = state.join("journal.jsonl");
     let finished = journal::read(&journal_path).map_err(|e| RunError::io(&journal_path, e))?;
     let Some(before) = &finished.settings else {
@@ -135,6 +149,11 @@ fn open_books(
             ["ledger.json", "documents", "attributes"].iter().any(|n| config.out.join(n).exists());
         if occupied && !config.force {
             return Err(RunError::Occupied(config.out.display().to_string()));
+        }
+        if let Some(upload) = config.upload.as_ref().filter(|_| !config.force)
+            && upload.occupied()?
+        {
+            return Err(RunError::Occupied(upload.url().into()));
         }
         clear(config)?;
         return Ok((lock, Finished::default()));
@@ -155,6 +174,9 @@ fn open_books(
 
 /// Removes what an earlier run wrote, and nothing else that may lie in the folder.
 fn clear(config: &RunConfig) -> Result<(), RunError> {
+    if let Some(upload) = config.upload.as_ref().filter(|_| config.force) {
+        upload.clear()?;
+    }
     for name in [".parable/parts", "documents", "attributes/parable", "quarantine", "dropped"] {
         remove(&config.out.join(name), |p| fs::remove_dir_all(p))?;
     }
@@ -172,19 +194,22 @@ fn remove(path: &Path, how: impl Fn(&Path) -> io::Result<()>) -> Result<(), RunE
 }
 
 impl Job {
-    fn open(input: Input, finished: &Finished) -> Self {
+    /// # Errors
+    /// Where an object behind a URL cannot be read; a damaged shard is opened as such.
+    fn open(input: Input, finished: &Finished) -> Result<Self, RunError> {
         let opened = if input.format == Format::Parquet {
             table_pass::open(&input)
         } else {
             Shard::open(&input).map_err(|e| e.to_string())
         };
+        input.intact()?;
         let count = opened.as_ref().map_or(1, |shard| shard.pieces.len());
         let name = input.name();
         let pages: Vec<Option<PiecePage>> =
             (0..count).map(|p| finished.pieces.get(&(name.clone(), p)).cloned()).collect();
         let left = pages.iter().filter(|page| page.is_none()).count();
         let already = finished.shards.contains(&name);
-        Self { input, opened, pages: Mutex::new(pages), left: AtomicUsize::new(left), already }
+        Ok(Self { input, opened, pages: Mutex::new(pages), left: AtomicUsize::new(left), already })
     }
 
     fn pieces(&self) -> usize {
@@ -211,22 +236,22 @@ impl Job {
         let config = worker.config;
         let folder = parts::folder(&config.out, &self.input);
         let fail = |error: io::Error| RunError::io(&folder, error);
-        let mut page = PiecePage::default();
+        let (mut page, mut told) = (PiecePage::default(), 0);
         let mut parts = Parts::begin(&folder, nth, &self.input).map_err(fail)?;
         match &self.opened {
             Err(message) => {
                 page.damage.push(DamageNote { byte_offset: 0, message: message.clone() })
             }
             Ok(shard) if self.input.format == Format::Parquet => {
-                table_pass::piece(shard, nth, worker, &folder, &mut parts, &mut page)?;
+                let passed = table_pass::piece(shard, nth, worker, &folder, &mut parts, &mut page);
+                self.input.intact()?;
+                passed?;
                 observer.progress(&page.counts);
             }
             Ok(shard) => {
-                if !read_piece(shard, nth, worker, &mut parts, &mut page, observer, stop)
-                    .map_err(fail)?
-                {
-                    return Err(RunError::Interrupted);
-                }
+                let read = read_piece(shard, nth, worker, &mut parts, &mut page, observer, stop);
+                self.input.intact()?;
+                told = read.map_err(fail)?.ok_or(RunError::Interrupted)?;
             }
         }
         parts.finish().map_err(fail)?;
@@ -242,7 +267,7 @@ impl Job {
         }
         journal.piece(&name, nth, &page).map_err(|e| RunError::io(journal.path(), e))?;
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)[nth] = Some(page);
-        observer.piece_done(self.stored(nth));
+        observer.advance(self.stored(nth).saturating_sub(told));
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.close(config, journal, observer)?;
         }
@@ -262,10 +287,32 @@ impl Job {
             parts::join(&config.out, &self.input, self.pieces(), config.scan_only)
                 .map_err(|(path, error)| RunError::io(&path, error))?;
         }
+        self.upload(config)?;
         let name = self.input.name();
         journal.shard(&name).map_err(|e| RunError::io(journal.path(), e))?;
         remove(&parts::folder(&config.out, &self.input), |p| fs::remove_dir_all(p))?;
+        if config.upload.is_some() {
+            // The rest stays: reports are made from it.
+            for kind in [Kind::Documents, Kind::Dropped] {
+                remove(&kind.path(&config.out, &self.input), |p| fs::remove_file(p))?;
+            }
+        }
         observer.shard_done(&name);
+        Ok(())
+    }
+
+    /// Sends the joined outputs to where they are wanted. A run that is killed before the journal
+    /// knows sends them again: the same bytes under the same keys.
+    fn upload(&self, config: &RunConfig) -> Result<(), RunError> {
+        let Some(upload) = &config.upload else { return Ok(()) };
+        for kind in Kind::ALL {
+            let file = kind.path(&config.out, &self.input);
+            if file.exists() {
+                let name = kind.path(Path::new(""), &self.input);
+                let name = name.to_string_lossy().replace('\\', "/");
+                upload.put(&file, &name, &config.out.join(UPLOADS))?;
+            }
+        }
         Ok(())
     }
 
@@ -303,7 +350,8 @@ impl Job {
     }
 }
 
-/// Reads one piece of lines; false where the run was told to stop at once.
+/// Reads one piece of lines; gives the stored bytes that the observer was told of, none where the
+/// run was told to stop at once.
 fn read_piece(
     shard: &Shard,
     nth: usize,
@@ -312,7 +360,7 @@ fn read_piece(
     page: &mut PiecePage,
     observer: &dyn Observer,
     stop: &Stop,
-) -> io::Result<bool> {
+) -> io::Result<Option<u64>> {
     let piece: &Piece = &shard.pieces[nth];
     let limits = worker.config.limits;
     let mut lines = shard.lines(piece, limits)?;
@@ -328,13 +376,14 @@ fn read_piece(
         byte: 0,
         after_damage: false,
     };
+    let (stored, mut told) = (shard.stored_bytes(piece), 0);
     loop {
         if stop.at_once() {
-            return Ok(false);
+            return Ok(None);
         }
         let mut counts = Counts::default();
         match lines.next_chunk() {
-            Chunk::End => return Ok(true),
+            Chunk::End => return Ok(Some(told)),
             Chunk::Lines(block) => counts = worker.block(block, &mut place, &mut left, parts)?,
             Chunk::TooLong { bytes, head } => {
                 place.line += 1;
@@ -350,7 +399,8 @@ fn read_piece(
             Chunk::Broken { torn, why } => {
                 let message =
                     format!("damaged after {} whole lines of this piece: {why}", place.line);
-                page.damage.push(DamageNote { byte_offset: offset_in(&why), message });
+                page.damage
+                    .push(DamageNote { byte_offset: Located::of(&why).unwrap_or(0), message });
                 if !torn.is_empty() {
                     place.line += 1;
                     worker.reject(
@@ -369,17 +419,13 @@ fn read_piece(
         }
         page.counts.add(&counts);
         observer.progress(&counts);
+        let read = lines.stored_read().min(stored);
+        observer.advance(read.saturating_sub(told));
+        told = told.max(read);
         if left == 0 {
-            return Ok(true);
+            return Ok(Some(told));
         }
     }
-}
-
-/// Frame readers put the frame's offset into the error's text: `frame at byte N: …`.
-fn offset_in(why: &io::Error) -> u64 {
-    let text = why.to_string();
-    let digits = text.strip_prefix("frame at byte ").and_then(|rest| rest.split(':').next());
-    digits.and_then(|d| d.parse().ok()).unwrap_or(0)
 }
 
 fn close_books(
@@ -423,7 +469,7 @@ fn close_books(
         seed: config.seed,
         gate: format!("{:?}", config.gate).to_lowercase(),
         run: serde_json::json!({
-            "command": std::env::args().collect::<Vec<_>>(),
+            "command": std::env::args().map(|word| remote::shown(&word)).collect::<Vec<_>>(),
             "seconds": seconds,
             "threads": threads,
             "finished_unix": std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs()),
@@ -437,57 +483,8 @@ fn close_books(
     let mut text = serde_json::to_vec_pretty(&ledger).map_err(|e| RunError::io(&path, e.into()))?;
     text.push(b'\n');
     output::write_whole(&path, &text).map_err(|e| RunError::io(&path, e))?;
+    if let Some(upload) = &config.upload {
+        upload.put(&path, "ledger.json", &config.out.join(UPLOADS))?;
+    }
     Ok(ledger)
-}
-
-/// Signals: interrupt and terminate stop at once (the piece is done again later), the first user
-/// signal lets running pieces finish.
-struct Stop {
-    now: Arc<AtomicBool>,
-    soon: Arc<AtomicBool>,
-    /// Taken back when the run is over: the process may go on to other things.
-    #[cfg(unix)]
-    listening: Vec<signal_hook::SigId>,
-}
-
-#[cfg(unix)]
-impl Drop for Stop {
-    fn drop(&mut self) {
-        for id in self.listening.drain(..) {
-            signal_hook::low_level::unregister(id);
-        }
-    }
-}
-
-impl Stop {
-    fn listen() -> io::Result<Self> {
-        let (now, soon) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-        #[cfg(unix)]
-        let listening = {
-            use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
-            use signal_hook::flag::{register, register_conditional_default};
-            let mut ids = Vec::new();
-            for signal in [SIGINT, SIGTERM] {
-                // A second signal ends the process the usual way.
-                ids.push(register_conditional_default(signal, now.clone())?);
-                ids.push(register(signal, now.clone())?);
-            }
-            ids.push(register(SIGUSR1, soon.clone())?);
-            ids
-        };
-        Ok(Stop {
-            now,
-            soon,
-            #[cfg(unix)]
-            listening,
-        })
-    }
-
-    fn at_once(&self) -> bool {
-        self.now.load(Ordering::Relaxed)
-    }
-
-    fn asked(&self) -> bool {
-        self.at_once() || self.soon.load(Ordering::Relaxed)
-    }
 }

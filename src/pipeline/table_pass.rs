@@ -19,11 +19,12 @@ use crate::ledger::DamageNote;
 use crate::score::Verdict;
 use crate::shard::columns::Columns;
 use crate::shard::piece::Shard;
-use crate::shard::{Format, Input, output, table};
+use crate::shard::table::{self, Table};
+use crate::shard::{Format, Input, output};
 
 /// Opens a Parquet shard and cuts it into its row groups.
 pub fn open(input: &Input) -> Result<Shard, String> {
-    let footer = table::footer(&input.path).map_err(|error| error.to_string())?;
+    let footer = table::footer(input).map_err(|error| error.to_string())?;
     Ok(Shard::of_row_groups(input, footer.row_groups))
 }
 
@@ -38,7 +39,8 @@ pub fn piece(
 ) -> Result<(), RunError> {
     let input = &shard.input;
     let fail = |error: parquet::errors::ParquetError| parquet_error(input, &error);
-    let footer = table::footer(&input.path).map_err(fail)?;
+    let opened = Table::open(input).map_err(fail)?;
+    let footer = opened.footer();
     let with_note = with_note(&footer.schema);
     let scan_only = worker.config.scan_only;
     let mut documents = if scan_only {
@@ -51,7 +53,7 @@ pub fn piece(
     let mut attributes =
         table::writer(&path, attribute_schema(), footer.compression).map_err(fail)?;
     let name = input.name();
-    let before: u64 = table::rows_before(&input.path, nth).unwrap_or(0);
+    let before = opened.rows_before(nth);
     let base = || (before, 0);
     let mut place = Place {
         shard: &name,
@@ -61,7 +63,7 @@ pub fn piece(
         byte: 0,
         after_damage: false,
     };
-    for batch in table::row_group(&input.path, nth).map_err(fail)? {
+    for batch in opened.row_group(nth).map_err(fail)? {
         let batch = match batch {
             Ok(batch) => batch,
             Err(message) => {
@@ -89,9 +91,9 @@ pub fn piece(
         worker.flush(parts).map_err(|e| RunError::io(folder, e))?;
     }
     if let Some(writer) = documents {
-        writer.close().map_err(fail)?;
+        table::close(writer).map_err(fail)?;
     }
-    attributes.close().map_err(fail)?;
+    table::close(attributes).map_err(fail)?;
     Ok(())
 }
 
@@ -109,7 +111,7 @@ pub fn join(config: &RunConfig, input: &Input, pieces: usize) -> Result<(), RunE
         if files.is_empty() {
             // A file without row groups stays one: its schema alone.
             let schema = if kind == Kind::Documents {
-                with_note(&table::footer(&input.path).map_err(|e| parquet_error(input, &e))?.schema)
+                with_note(&table::footer(input).map_err(|e| parquet_error(input, &e))?.schema)
             } else {
                 attribute_schema()
             };
@@ -125,10 +127,7 @@ pub fn join(config: &RunConfig, input: &Input, pieces: usize) -> Result<(), RunE
         let files: Vec<_> =
             (0..pieces).map(|p| parts::part(&folder, p, kind)).filter(|p| p.exists()).collect();
         if !files.is_empty() {
-            let mut to = kind.path(&config.out, input);
-            if kind == Kind::Dropped {
-                to.set_extension("jsonl");
-            }
+            let to = kind.path(&config.out, input);
             output::join(&files, &to).map_err(|e| RunError::io(&to, e))?;
         }
     }

@@ -1,4 +1,5 @@
-//! Decoders with caps and encoders with fixed levels. The only place that names zstd and flate2.
+//! Decoders with caps and encoders with fixed levels. Here and in
+//! [`super::gzip`] stand the only names of zstd and flate2.
 
 use std::io::{self, Read, Write};
 
@@ -35,14 +36,14 @@ pub fn decoder<'a, R: Read + 'a>(
             let counted = Counted::new(stored);
             let seen = counted.seen.clone();
             let decoder = flate2::read::MultiGzDecoder::new(counted);
-            Box::new(Capped { inner: decoder, seen, out: 0, expansion: limits.expansion })
+            Box::new(Capped { inner: decoder, seen, out: 0, limits })
         }
         Codec::Zstd => {
             let counted = Counted::new(stored);
             let seen = counted.seen.clone();
             let mut decoder = zstd::stream::read::Decoder::new(counted)?;
             decoder.window_log_max(WINDOW_LOG_MAX)?;
-            Box::new(Capped { inner: decoder, seen, out: 0, expansion: limits.expansion })
+            Box::new(Capped { inner: decoder, seen, out: 0, limits })
         }
     })
 }
@@ -128,22 +129,14 @@ struct Capped<R> {
     inner: R,
     seen: std::rc::Rc<std::cell::Cell<u64>>,
     out: u64,
-    expansion: u64,
+    limits: Limits,
 }
 
 impl<R: Read> Read for Capped<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
         self.out += n as u64;
-        let allowed = self.seen.get().saturating_mul(self.expansion).max(Limits::FREE_EXPANSION);
-        if self.out > allowed {
-            return Err(io::Error::other(format!(
-                "{} bytes came out of {}: more than {} times; raise --max-expansion if this is meant",
-                self.out,
-                self.seen.get(),
-                self.expansion
-            )));
-        }
+        self.limits.check_expansion(self.out, self.seen.get())?;
         Ok(n)
     }
 }
@@ -223,7 +216,7 @@ mod tests {
     fn of(bytes: &[u8]) -> Frames {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(bytes).expect("is written");
-        zstd_frames(&Stored::open(file.path()).expect("opens")).expect("is read")
+        zstd_frames(&Stored::file(file.path()).expect("opens")).expect("is read")
     }
 
     /// Frames of all shapes: with and without a checksum, known and unknown length, stored, repeated

@@ -3,11 +3,15 @@
 use std::cell::OnceCell;
 use std::ops::ControlFlow;
 
+use arrow_array::RecordBatch;
+use serde_json::Value;
+
 use super::columns::Columns;
 use super::lines::Chunk;
 use super::piece::{Piece, Shard};
 use super::record::{FieldPaths, Record};
-use super::{Format, Input, InputError, Limits, expand, table};
+use super::table::Table;
+use super::{Format, Input, InputError, Limits, RemoteError, expand, table};
 use crate::document::Document;
 
 /// A document and what stands beside its text.
@@ -18,24 +22,44 @@ pub struct Found<'a> {
     /// What an earlier run did to the record, as JSON: `metadata.parable`, or `parable` where the
     /// record's metadata are no object or the record is a row of a table.
     pub note: Option<&'a str>,
-    /// Where it is a JSON line.
-    record: Option<&'a Record<'a>>,
+    beside: Beside<'a>,
+}
+
+/// Where the other fields of a record are.
+#[derive(Clone, Copy)]
+enum Beside<'a> {
+    Nothing,
+    Record(&'a Record<'a>),
+    Row(&'a RecordBatch, usize),
 }
 
 impl Found<'_> {
-    /// A field of the record or of its metadata as text; strings and numbers only.
+    /// A field of the record, or of its metadata, by a dotted path; a string, number or boolean as
+    /// text.
     #[must_use]
-    pub fn value(&self, key: &str) -> Option<String> {
-        let in_record = || self.record?.raw(key).and_then(|raw| scalar(raw.get()));
-        let in_metadata = || Record::parse_str(self.metadata?).ok()?.raw(key).map(|raw| raw.get());
-        in_record().or_else(|| scalar(in_metadata()?))
+    pub fn value(&self, path: &str) -> Option<String> {
+        let own = match self.beside {
+            Beside::Nothing => None,
+            Beside::Record(record) => record.raw(path).and_then(|raw| json(raw.get())),
+            Beside::Row(batch, row) => {
+                table::column(batch, path).and_then(|column| scalar(table::value(&column, row)))
+            }
+        };
+        own.or_else(|| {
+            let path = path.strip_prefix("metadata.").unwrap_or(path);
+            json(Record::parse_str(self.metadata?).ok()?.raw(path)?.get())
+        })
     }
 }
 
-fn scalar(json: &str) -> Option<String> {
-    match serde_json::from_str(json) {
-        Ok(serde_json::Value::String(text)) => Some(text),
-        Ok(serde_json::Value::Number(number)) => Some(number.to_string()),
+fn json(text: &str) -> Option<String> {
+    scalar(serde_json::from_str(text).ok()?)
+}
+
+fn scalar(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
         _ => None,
     }
 }
@@ -45,6 +69,8 @@ fn scalar(json: &str) -> Option<String> {
 pub enum ReadError {
     #[error(transparent)]
     Input(#[from] InputError),
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     #[error("{path}: {source}")]
     Io { path: String, source: std::io::Error },
     #[error("{path}: {message}")]
@@ -81,12 +107,15 @@ pub fn each<E: From<ReadError>>(
 /// Where the file cannot be read or is no table though its name says so.
 pub fn open(input: &Input) -> Result<Shard, ReadError> {
     let path = || input.path.display().to_string();
-    if input.format == Format::Parquet {
-        let footer = table::footer(&input.path)
-            .map_err(|error| ReadError::Parquet { path: path(), message: error.to_string() })?;
-        return Ok(Shard::of_row_groups(input, footer.row_groups));
-    }
-    Shard::open(input).map_err(|source| ReadError::Io { path: path(), source })
+    let opened = if input.format == Format::Parquet {
+        table::footer(input)
+            .map(|footer| Shard::of_row_groups(input, footer.row_groups))
+            .map_err(|error| ReadError::Parquet { path: path(), message: error.to_string() })
+    } else {
+        Shard::open(input).map_err(|source| ReadError::Io { path: path(), source })
+    };
+    input.intact()?;
+    opened
 }
 
 /// The same for one piece; also tells whether `take` broke.
@@ -99,10 +128,12 @@ pub fn of_piece<E: From<ReadError>>(
     fields: &FieldPaths,
     take: impl FnMut(&Found<'_>) -> Result<ControlFlow<()>, E>,
 ) -> Result<(u64, ControlFlow<()>), E> {
-    match piece {
+    let read = match piece {
         Piece::RowGroup(group) => rows(&shard.input, *group, fields, take),
         _ => lines(shard, piece, fields, take),
-    }
+    };
+    shard.input.intact().map_err(ReadError::from)?;
+    read
 }
 
 fn rows<E: From<ReadError>>(
@@ -113,9 +144,9 @@ fn rows<E: From<ReadError>>(
 ) -> Result<(u64, ControlFlow<()>), E> {
     let fail =
         |message: String| ReadError::Parquet { path: input.path.display().to_string(), message };
-    let before = table::rows_before(&input.path, group).map_err(|e| fail(e.to_string()))?;
-    let (mut unread, mut nth) = (0, before);
-    for batch in table::row_group(&input.path, group).map_err(|e| fail(e.to_string()))? {
+    let opened = Table::open(input).map_err(|e| fail(e.to_string()))?;
+    let (mut unread, mut nth) = (0, opened.rows_before(group));
+    for batch in opened.row_group(group).map_err(|e| fail(e.to_string()))? {
         let Ok(batch) = batch else { return Ok((unread + 1, ControlFlow::Continue(()))) };
         let columns = Columns::of(&batch, fields).map_err(fail)?;
         for row in 0..batch.num_rows() {
@@ -131,7 +162,8 @@ fn rows<E: From<ReadError>>(
             document.source = given.source.clone().map(Into::into);
             let note = columns.note(row);
             let (metadata, note) = (given.metadata.as_deref(), note.as_deref());
-            if take(&Found { document: &document, metadata, note, record: None })?.is_break() {
+            let beside = Beside::Row(&batch, row);
+            if take(&Found { document: &document, metadata, note, beside })?.is_break() {
                 return Ok((unread, ControlFlow::Break(())));
             }
         }
@@ -175,7 +207,12 @@ fn lines<E: From<ReadError>>(
                 let line = line.strip_suffix(b"\r").unwrap_or(line);
                 std::str::from_utf8(line).ok().map(|text| {
                     let document = Document { id: made().into(), ..Document::plain("", text) };
-                    take(&Found { document: &document, metadata: None, note: None, record: None })
+                    take(&Found {
+                        document: &document,
+                        metadata: None,
+                        note: None,
+                        beside: Beside::Nothing,
+                    })
                 })
             } else {
                 of_record(line, fields, made, &mut take)
@@ -204,5 +241,5 @@ fn of_record<E>(
     let metadata = record.raw("metadata").map(serde_json::value::RawValue::get);
     let note = record.raw("metadata.parable").or_else(|| record.raw("parable"));
     let note = note.map(serde_json::value::RawValue::get);
-    Some(take(&Found { document: &document, metadata, note, record: Some(&record) }))
+    Some(take(&Found { document: &document, metadata, note, beside: Beside::Record(&record) }))
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::Codec;
+use super::remote::{self, Object, RemoteError};
 
 /// How records lie in a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +20,10 @@ pub enum Format {
 /// One shard.
 #[derive(Clone, Debug)]
 pub struct Input {
-    /// The file; `-` for standard input.
+    /// The file; `-` for standard input; the URL, without anything secret, of an object.
     pub path: PathBuf,
+    /// What the URL leads to.
+    pub remote: Option<Object>,
     /// Where its outputs lie below each output folder.
     pub rel: PathBuf,
     pub format: Format,
@@ -35,6 +38,15 @@ impl Input {
         self.path.as_os_str() == "-"
     }
 
+    /// Whether all that was read of this input so far is what it holds. Ask before what came out
+    /// is believed: decoders take a failed connection for damaged data.
+    ///
+    /// # Errors
+    /// Why an object behind a URL could not be read.
+    pub fn intact(&self) -> Result<(), RemoteError> {
+        self.remote.as_ref().and_then(Object::failure).map_or(Ok(()), |e| Err(e.clone()))
+    }
+
     /// The name used in ids, ledgers and messages.
     #[must_use]
     pub fn name(&self) -> String {
@@ -45,6 +57,8 @@ impl Input {
 /// Why inputs could not be listed.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     #[error("{path}: {source}")]
     Io { path: String, source: std::io::Error },
     #[error("{pattern}: not a usable glob: {reason}")]
@@ -63,7 +77,7 @@ pub enum InputError {
     Clash { first: String, second: String, rel: String },
 }
 
-/// Expands files, folders (recursive), globs, `-` and `@listing` into shards, sorted by output path.
+/// Expands files, folders (recursive), globs, URLs, `-` and `@listing` into shards, sorted by output path.
 ///
 /// # Errors
 /// Where something does not exist, matches nothing, or two inputs would share an output path.
@@ -73,7 +87,7 @@ pub fn expand(given: &[String]) -> Result<Vec<Input>, InputError> {
         let before = found.len();
         expand_one(item, &mut found)?;
         if found.len() == before {
-            return Err(InputError::Nothing { given: item.clone() });
+            return Err(InputError::Nothing { given: remote::shown(item) });
         }
     }
     Ok(found.into_values().collect())
@@ -83,6 +97,7 @@ fn expand_one(item: &str, found: &mut BTreeMap<PathBuf, Input>) -> Result<(), In
     if item == "-" {
         let input = Input {
             path: "-".into(),
+            remote: None,
             rel: "stdin.jsonl".into(),
             format: Format::JsonLines,
             codec: Codec::Plain,
@@ -96,6 +111,9 @@ fn expand_one(item: &str, found: &mut BTreeMap<PathBuf, Input>) -> Result<(), In
             expand_one(line, found)?;
         }
         return Ok(());
+    }
+    if remote::is_url(item) {
+        return objects(item, found);
     }
     let path = Path::new(item);
     if path.is_dir() {
@@ -118,6 +136,24 @@ fn expand_one(item: &str, found: &mut BTreeMap<PathBuf, Input>) -> Result<(), In
         if let Some(input) = file(&path, rel, false)? {
             insert(found, input)?;
         }
+    }
+    Ok(())
+}
+
+/// What a URL names; of several objects those with a known ending.
+fn objects(url: &str, found: &mut BTreeMap<PathBuf, Input>) -> Result<(), InputError> {
+    let listed = remote::list(url)?;
+    let alone = listed.len() == 1 && listed[0].0.url() == remote::shown(url);
+    for (object, rel) in listed {
+        let rel = safe(&rel);
+        let Some((format, codec)) = kind(&rel) else {
+            if alone {
+                return Err(InputError::Ending { path: object.url().into() });
+            }
+            continue;
+        };
+        let (path, bytes) = (object.url().into(), object.len());
+        insert(found, Input { path, remote: Some(object), rel, format, codec, bytes })?;
     }
     Ok(())
 }
@@ -148,7 +184,7 @@ fn file(path: &Path, rel: PathBuf, must_exist: bool) -> Result<Option<Input>, In
         Err(source) if must_exist => return Err(io(&path.display().to_string(), source)),
         Err(_) => 0,
     };
-    Ok(Some(Input { path: path.to_path_buf(), rel, format, codec, bytes }))
+    Ok(Some(Input { path: path.to_path_buf(), remote: None, rel, format, codec, bytes }))
 }
 
 /// Format and codec by the ending of the name.

@@ -6,12 +6,14 @@
 pub mod codec;
 pub mod columns;
 pub mod documents;
+pub mod gzip;
 pub mod input;
 pub mod lines;
 pub mod output;
 pub mod piece;
 pub mod quarantine;
 pub mod record;
+pub mod remote;
 pub mod stored;
 pub mod table;
 
@@ -19,6 +21,7 @@ pub use codec::Codec;
 pub use input::{Format, Input, InputError, expand};
 pub use piece::Piece;
 pub use record::{FieldPaths, Record, RecordError};
+pub use remote::RemoteError;
 
 /// Caps on what a hostile input can ask for. Each has a flag that raises it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,22 @@ impl Limits {
     pub const FREE_EXPANSION: u64 = 256 << 20;
 }
 
+impl Limits {
+    /// Refuses a bomb: so many bytes out of so many stored ones.
+    ///
+    /// # Errors
+    /// Where that is more than [`Limits::expansion`] allows.
+    pub(crate) fn check_expansion(&self, out: u64, stored: u64) -> std::io::Result<()> {
+        if out <= stored.saturating_mul(self.expansion).max(Self::FREE_EXPANSION) {
+            return Ok(());
+        }
+        Err(std::io::Error::other(format!(
+            "{out} bytes came out of {stored}: more than {} times; raise --max-expansion if this is meant",
+            self.expansion
+        )))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { line_bytes: 64 << 20, expansion: 1000 }
@@ -47,4 +66,26 @@ pub struct Damage {
     /// Offset in the file as stored (compressed bytes for compressed shards).
     pub byte_offset: u64,
     pub message: String,
+}
+
+/// An error while reading that knows its place; what [`Located::error`] makes.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Located {
+    at: u64,
+    message: String,
+}
+
+impl Located {
+    /// An error at a byte of the file as stored.
+    #[must_use]
+    pub fn error(at: u64, kind: std::io::ErrorKind, message: String) -> std::io::Error {
+        std::io::Error::new(kind, Self { at, message })
+    }
+
+    /// The place of an error that has one.
+    #[must_use]
+    pub fn of(error: &std::io::Error) -> Option<u64> {
+        error.get_ref()?.downcast_ref::<Self>().map(|located| located.at)
+    }
 }

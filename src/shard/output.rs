@@ -64,8 +64,11 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes a rename durable.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+/// Makes renames and new names in a folder durable.
+///
+/// # Errors
+/// Those of the disk.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder) {
         Ok(handle) => handle.sync_all(),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),

@@ -8,16 +8,29 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::gzip::Members;
 use super::lines::{BlockReader, Chunk};
-use super::stored::Stored;
-use super::{Codec, Damage, Format, Input, Limits, codec};
+use super::stored::{Section, Stored};
+use super::{Codec, Damage, Format, Input, Limits, Located, codec};
 
-/// Stored bytes of a plain piece.
-const PLAIN_PIECE: usize = 32 << 20;
 /// Read errors after which lines are no longer counted.
 const MOST_ERRORS: usize = 1 << 20;
-/// Least stored bytes of a piece of zst frames.
-const FRAMES_PIECE: usize = 4 << 20;
+
+/// How large pieces are, in stored bytes. The size decides what is done again after a kill and what
+/// can be done at once, never what comes out.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    /// Least size of a plain piece.
+    pub plain: usize,
+    /// Least size of a piece of zst frames.
+    pub frames: usize,
+}
+
+impl Default for Cut {
+    fn default() -> Self {
+        Self { plain: 32 << 20, frames: 4 << 20 }
+    }
+}
 
 /// One unit of work and of resuming.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +59,14 @@ impl Shard {
     /// # Errors
     /// Where the file cannot be opened.
     pub fn open(input: &Input) -> io::Result<Self> {
+        Self::open_cut(input, Cut::default())
+    }
+
+    /// The same with pieces of another size.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_cut(input: &Input, cut: Cut) -> io::Result<Self> {
         let mut shard = Self {
             input: input.clone(),
             pieces: vec![Piece::Whole],
@@ -55,12 +76,15 @@ impl Shard {
         if input.is_stdin() || input.format == Format::Parquet {
             return Ok(shard);
         }
-        let stored = Stored::open(&input.path)?;
+        let stored = Stored::open(input)?;
         match input.codec {
-            Codec::Plain => shard.pieces = cut_plain(&stored)?,
+            Codec::Plain => shard.pieces = cut_plain(&stored, cut.plain)?,
             Codec::Zstd => {
+                // Headers stand everywhere: an object is read whole for them.
+                let end = stored.len();
+                let stored = stored.through(0..end);
                 (shard.frames, shard.damage) = codec::zstd_frames(&stored)?;
-                shard.pieces = cut_frames(&shard.frames);
+                shard.pieces = cut_frames(&shard.frames, cut.frames);
             }
             Codec::Gzip => {}
         }
@@ -91,9 +115,10 @@ impl Shard {
         }
     }
 
-    /// The file, opened for one piece: a run may have more shards than files can be open.
-    fn stored(&self) -> io::Result<Arc<Stored>> {
-        Stored::open(&self.input.path).map(Arc::new)
+    /// The shard, opened for one piece, of which `range` will be read: a run may have more shards
+    /// than files can be open.
+    fn stored(&self, range: Range<usize>) -> io::Result<Arc<Stored>> {
+        Ok(Arc::new(Stored::open(&self.input)?.through(range)))
     }
 
     /// A reader over the lines of one piece.
@@ -101,35 +126,52 @@ impl Shard {
     /// # Errors
     /// Where the decoder cannot be set up.
     pub fn lines(&self, piece: &Piece, limits: Limits) -> io::Result<Lines<'_>> {
-        let reader: Box<dyn Read + '_> = match piece {
-            Piece::Whole | Piece::RowGroup(_) => {
-                let stored: Box<dyn Read + '_> = if self.input.is_stdin() {
-                    Box::new(io::stdin())
-                } else {
-                    Box::new(self.stored()?.section(0..usize::MAX))
-                };
-                Box::new(Fused {
-                    inner: codec::decoder(self.input.codec, stored, limits)?,
-                    over: false,
-                })
-            }
-            Piece::Bytes(range) => Box::new(self.stored()?.section(range.clone())),
-            Piece::Frames(range) => Box::new(self.frame_reader(range.clone(), limits)?),
+        let codec = self.input.codec;
+        if self.input.is_stdin() {
+            let reader = Fused::new(codec::decoder(codec, io::stdin(), limits)?);
+            return Ok(Lines::new(Box::new(reader), limits, None));
+        }
+        let stored = match piece {
+            Piece::Whole | Piece::RowGroup(_) => self.stored(0..usize::MAX)?,
+            Piece::Bytes(range) => self.stored(range.clone())?,
+            Piece::Frames(range) => self.stored(self.bytes_of(range))?,
         };
-        let skip = matches!(piece, Piece::Frames(range) if range.start > 0);
-        Ok(Lines { blocks: BlockReader::new(reader, limits.line_bytes), skip })
+        let reader: Box<dyn Read + '_> = match piece {
+            Piece::Whole | Piece::RowGroup(_) if codec == Codec::Gzip => {
+                Box::new(Members::new(stored.clone(), limits))
+            }
+            Piece::Whole | Piece::RowGroup(_) => {
+                let whole = stored.section(0..usize::MAX);
+                Box::new(Fused::new(codec::decoder(codec, whole, limits)?))
+            }
+            Piece::Bytes(range) => Box::new(Fused::new(Placed(stored.section(range.clone())))),
+            Piece::Frames(range) => {
+                Box::new(self.frame_reader(range.clone(), stored.clone(), limits))
+            }
+        };
+        let mut lines = Lines::new(reader, limits, Some(stored));
+        lines.skip = matches!(piece, Piece::Frames(range) if range.start > 0);
+        Ok(lines)
     }
 
-    fn frame_reader(&self, range: Range<usize>, limits: Limits) -> io::Result<Frames<'_>> {
-        Ok(Frames {
-            stored: self.stored()?,
+    fn bytes_of(&self, frames: &Range<usize>) -> Range<usize> {
+        match self.frames.get(frames.clone()) {
+            Some([first, .., last]) => first.0..last.1,
+            Some([only]) => only.0..only.1,
+            _ => 0..0,
+        }
+    }
+
+    fn frame_reader(&self, range: Range<usize>, stored: Arc<Stored>, limits: Limits) -> Frames<'_> {
+        Frames {
+            stored,
             frames: &self.frames,
             next: range.start,
             end: range.end,
             current: None,
             limits,
             done: false,
-        })
+        }
     }
 
     /// Lines and decoded bytes before the first line of a piece. Reads the shard again up to there,
@@ -139,11 +181,15 @@ impl Shard {
         let counted = match piece {
             Piece::Whole | Piece::RowGroup(_) => Ok((0, 0)),
             Piece::Bytes(range) => {
-                self.stored().map(|stored| count_lines(stored.section(0..range.start)))
+                self.stored(0..range.start).map(|s| count_lines(s.section(0..range.start)))
             }
             Piece::Frames(range) if range.start == 0 => Ok((0, 0)),
             // The piece before reads to its line end behind the boundary: so does this count.
-            Piece::Frames(range) => self.frame_reader(0..range.start, limits).map(count_lines),
+            Piece::Frames(range) => {
+                let before = 0..range.start;
+                let stored = self.stored(self.bytes_of(&before));
+                stored.map(|stored| count_lines(self.frame_reader(before, stored, limits)))
+            }
         };
         // A file that is gone by now is reported by the piece itself.
         counted.unwrap_or_default()
@@ -169,11 +215,11 @@ fn count_lines(mut reader: impl Read) -> (u64, u64) {
     (lines, bytes)
 }
 
-fn cut_plain(stored: &Stored) -> io::Result<Vec<Piece>> {
+fn cut_plain(stored: &Stored, least: usize) -> io::Result<Vec<Piece>> {
     let mut pieces = Vec::new();
     let mut start = 0;
     while start < stored.len() {
-        let found = stored.find(b"\n", start + PLAIN_PIECE)?;
+        let found = stored.find(b"\n", start + least)?;
         let end = found.map_or(stored.len(), |at| (at + 1).min(stored.len()));
         pieces.push(Piece::Bytes(start..end));
         start = end;
@@ -184,11 +230,11 @@ fn cut_plain(stored: &Stored) -> io::Result<Vec<Piece>> {
     Ok(pieces)
 }
 
-fn cut_frames(frames: &[(usize, usize)]) -> Vec<Piece> {
+fn cut_frames(frames: &[(usize, usize)], least: usize) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut start = 0;
     for (i, frame) in frames.iter().enumerate() {
-        if frame.1 - frames[start].0 >= FRAMES_PIECE || i + 1 == frames.len() {
+        if frame.1 - frames[start].0 >= least || i + 1 == frames.len() {
             pieces.push(Piece::Frames(start..i + 1));
             start = i + 1;
         }
@@ -203,9 +249,20 @@ fn cut_frames(frames: &[(usize, usize)]) -> Vec<Piece> {
 pub struct Lines<'a> {
     blocks: BlockReader<Box<dyn Read + 'a>>,
     skip: bool,
+    stored: Option<Arc<Stored>>,
 }
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
+    fn new(reader: Box<dyn Read + 'a>, limits: Limits, stored: Option<Arc<Stored>>) -> Self {
+        Self { blocks: BlockReader::new(reader, limits.line_bytes), skip: false, stored }
+    }
+
+    /// Stored bytes that were read so far.
+    #[must_use]
+    pub fn stored_read(&self) -> u64 {
+        self.stored.as_ref().map_or(0, |stored| stored.bytes_read())
+    }
+
     /// The next block of whole lines. Reading may go on after [`Chunk::Broken`]: the next line is
     /// then perhaps the rest of a line whose beginning is lost.
     pub fn next_chunk(&mut self) -> Chunk<'_> {
@@ -235,6 +292,12 @@ struct Fused<R> {
     over: bool,
 }
 
+impl<R> Fused<R> {
+    fn new(inner: R) -> Self {
+        Self { inner, over: false }
+    }
+}
+
 impl<R: Read> Read for Fused<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.over {
@@ -245,6 +308,19 @@ impl<R: Read> Read for Fused<R> {
             self.over = error.kind() != io::ErrorKind::Interrupted;
         }
         got
+    }
+}
+
+/// A plain section whose errors tell where in the file they came.
+struct Placed(Section);
+
+impl Read for Placed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let at = self.0.position();
+        self.0.read(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => error,
+            kind => Located::error(at as u64, kind, format!("at byte {at}: {error}")),
+        })
     }
 }
 
@@ -300,10 +376,8 @@ impl Read for Frames<'_> {
                     self.current = None;
                     self.done = tail;
                     let (start, _) = self.frames[self.next - 1];
-                    return Err(io::Error::new(
-                        error.kind(),
-                        format!("frame at byte {start}: {error}"),
-                    ));
+                    let message = format!("frame at byte {start}: {error}");
+                    return Err(Located::error(start as u64, error.kind(), message));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! A file as it is stored, read at any place by many threads at once.
+//! A shard as it is stored, a file or an object behind a URL, read at any place by many threads.
 //!
 //! Plain reads into small buffers, no memory map: that is as fast, a file that another program
 //! shortens gives an error in place of ending this one, and no page of a large shard counts as memory
@@ -9,29 +9,84 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::reader::{ChunkReader, Length};
+
+use super::Input;
+use super::remote::Windows;
 
 /// Bytes read at a time where something is searched for.
 const STRETCH: usize = 256 << 10;
 
-/// An opened file.
+/// An opened shard.
 #[derive(Debug)]
 pub struct Stored {
-    file: File,
+    place: Place,
     length: usize,
+    /// Bytes that sections have read.
+    read: AtomicU64,
+}
+
+#[derive(Debug)]
+enum Place {
+    File(Arc<File>),
+    Object(Windows),
 }
 
 impl Stored {
+    /// Opens an input, to be read here and there.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn open(input: &Input) -> io::Result<Self> {
+        let Some(object) = &input.remote else { return Self::file(&input.path) };
+        let length = usize::try_from(object.len()).map_err(io::Error::other)?;
+        let place = match object.spooled()? {
+            Some(file) => Place::File(file),
+            None => Place::Object(Windows::new(object)),
+        };
+        Ok(Self { place, length, read: AtomicU64::new(0) })
+    }
+
     /// Opens a file.
     ///
     /// # Errors
     /// Where it cannot be opened.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub fn file(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-        Ok(Self { file, length })
+        Ok(Self { place: Place::File(Arc::new(file)), length, read: AtomicU64::new(0) })
     }
 
-    /// Bytes of the file when it was opened.
+    /// Says that `range` will be read from end to end: of an object the next bytes are then sent
+    /// for before they are asked for, `block` at a time, and none behind the range.
+    #[must_use]
+    pub fn ahead(self, range: Range<usize>, block: u64) -> Self {
+        let place = match self.place {
+            Place::Object(windows) => {
+                Place::Object(windows.ahead(range.start as u64..range.end as u64, block))
+            }
+            file => file,
+        };
+        Self { place, ..self }
+    }
+
+    /// The same with blocks of the usual size.
+    #[must_use]
+    pub fn through(self, range: Range<usize>) -> Self {
+        self.ahead(range, Windows::BLOCK)
+    }
+
+    /// Bytes that its sections have read, for those who show how far a reading is.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the shard when it was opened or listed.
     #[must_use]
     pub fn len(&self) -> usize {
         self.length
@@ -45,12 +100,17 @@ impl Stored {
     /// Reads what fits, from byte `at` on.
     ///
     /// # Errors
-    /// Those of the file.
+    /// Those of the file or the network.
     pub fn read_at(&self, buffer: &mut [u8], at: usize) -> io::Result<usize> {
-        #[cfg(unix)]
-        return std::os::unix::fs::FileExt::read_at(&self.file, buffer, at as u64);
-        #[cfg(windows)]
-        return std::os::windows::fs::FileExt::seek_read(&self.file, buffer, at as u64);
+        match &self.place {
+            #[cfg(unix)]
+            Place::File(file) => std::os::unix::fs::FileExt::read_at(&**file, buffer, at as u64),
+            #[cfg(windows)]
+            Place::File(file) => {
+                std::os::windows::fs::FileExt::seek_read(&**file, buffer, at as u64)
+            }
+            Place::Object(windows) => Ok(windows.read_at(buffer, at as u64)?),
+        }
     }
 
     /// The `N` bytes at `at`; none where the file is shorter or cannot be read there.
@@ -69,10 +129,12 @@ impl Stored {
         Some(bytes)
     }
 
-    /// A reader over a range; the file may end within it.
+    /// A reader over a range, or what the file holds of it. That the file has become shorter since it
+    /// was opened is an error, not an end.
     #[must_use]
     pub fn section(self: &Arc<Self>, range: Range<usize>) -> Section {
-        Section { stored: self.clone(), at: range.start, end: range.end.min(self.length) }
+        let end = range.end.min(self.length);
+        Section { stored: self.clone(), at: range.start, end, failed: false }
     }
 
     /// Where `what`, of at least one byte, next begins at or behind `from`.
@@ -101,20 +163,115 @@ impl Stored {
     }
 }
 
-/// Reads a range of a file.
+/// Reads a range of a file. A failure is told once and ends it: those who read on behind damage
+/// would otherwise meet the same failure for ever.
 #[derive(Debug)]
 pub struct Section {
     stored: Arc<Stored>,
     at: usize,
     end: usize,
+    failed: bool,
+}
+
+impl Section {
+    /// The byte of the file that is read next.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.at
+    }
 }
 
 impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.failed {
+            return Ok(0);
+        }
         let wanted = buffer.len().min(self.end.saturating_sub(self.at));
-        let read = self.stored.read_at(&mut buffer[..wanted], self.at)?;
-        self.at += read;
-        Ok(read)
+        // Decoders are not told of interruptions: some take them for the end of a header.
+        let read = loop {
+            match self.stored.read_at(&mut buffer[..wanted], self.at) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other,
+            }
+        };
+        self.failed = read.is_err() || (wanted > 0 && matches!(read, Ok(0)));
+        if self.failed && read.is_ok() {
+            let message = format!("the file now ends {} bytes early", self.end - self.at);
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+        }
+        let count = *read.as_ref().unwrap_or(&0);
+        self.at += count;
+        self.stored.read.fetch_add(count as u64, Ordering::Relaxed);
+        read
+    }
+}
+
+/// Parquet readers take a shard through this.
+#[derive(Clone, Debug)]
+pub struct Chunks {
+    whole: Arc<Stored>,
+    /// Column chunks of one row group, which are read side by side: each has its own windows.
+    columns: Vec<(Range<usize>, Arc<Stored>)>,
+}
+
+impl Chunks {
+    /// Bytes of all windows of a row group together, where its columns are few enough.
+    const WINDOWS: u64 = 48 << 20;
+
+    /// Opens an input, to be read here and there.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn open(input: &Input) -> io::Result<Self> {
+        Ok(Self { whole: Arc::new(Stored::open(input)?), columns: Vec::new() })
+    }
+
+    /// The same for reading some ranges from end to end, side by side.
+    ///
+    /// # Errors
+    /// Where the input cannot be opened.
+    pub fn side_by_side(&self, input: &Input, ranges: &[Range<usize>]) -> io::Result<Self> {
+        let mut columns = Vec::new();
+        if input.remote.is_some() {
+            let block = Windows::BLOCK.min(Self::WINDOWS / 3 / ranges.len().max(1) as u64);
+            for range in ranges {
+                let stored = Stored::open(input)?.ahead(range.clone(), block);
+                columns.push((range.clone(), Arc::new(stored)));
+            }
+        }
+        Ok(Self { whole: self.whole.clone(), columns })
+    }
+
+    fn at(&self, start: u64) -> ParquetResult<(&Arc<Stored>, usize)> {
+        let start = usize::try_from(start).map_err(|e| ParquetError::External(e.into()))?;
+        let column = self.columns.iter().find(|(range, _)| range.contains(&start));
+        Ok((column.map_or(&self.whole, |(_, stored)| stored), start))
+    }
+}
+
+impl Length for Chunks {
+    fn len(&self) -> u64 {
+        self.whole.length as u64
+    }
+}
+
+impl ChunkReader for Chunks {
+    type T = io::BufReader<Section>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        let (stored, start) = self.at(start)?;
+        Ok(io::BufReader::new(stored.section(start..usize::MAX)))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        let (stored, start) = self.at(start)?;
+        // A damaged file may ask for more than there is: nothing is reserved for that.
+        if start.checked_add(length).is_none_or(|end| end > self.whole.length) {
+            return Err(ParquetError::EOF(format!("{length} bytes at {start} are not there")));
+        }
+        let mut bytes = vec![0; length];
+        stored.section(start..start + length).read_exact(&mut bytes)?;
+        Ok(bytes.into())
     }
 }
 
@@ -131,7 +288,7 @@ mod tests {
             bytes[at..at + 3].copy_from_slice(b"abc");
         }
         std::fs::write(&path, &bytes).expect("is written");
-        let stored = Arc::new(Stored::open(&path).expect("opens"));
+        let stored = Arc::new(Stored::file(&path).expect("opens"));
         let (mut from, mut found) = (0, Vec::new());
         while let Some(at) = stored.find(b"abc", from).expect("is read") {
             found.push(at);
@@ -143,5 +300,18 @@ mod tests {
         let mut end = Vec::new();
         stored.section(2 * STRETCH - 4..usize::MAX).read_to_end(&mut end).expect("is read");
         assert_eq!(end, b"xabc");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_failure_is_told_once_and_ends_the_section() {
+        // A folder opens like a file and fails when it is read.
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut stored = Stored::file(folder.path()).expect("opens");
+        stored.length = 10;
+        let mut section = Arc::new(stored).section(0..10);
+        let mut buffer = [0; 4];
+        assert!(section.read(&mut buffer).is_err());
+        assert_eq!(section.read(&mut buffer).expect("has ended"), 0);
     }
 }

@@ -11,7 +11,9 @@ use arrow_array::{
 };
 use arrow_schema::{ArrowError, DataType, FieldRef, SchemaRef};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 use parquet::basic::Compression;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
@@ -19,6 +21,9 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use serde_json::{Map, Value};
+
+use super::Input;
+use super::stored::Chunks;
 
 /// Rows of one batch.
 const BATCH: usize = 1024;
@@ -31,24 +36,80 @@ pub struct Footer {
     pub compression: Compression,
 }
 
+/// An opened Parquet shard, of which the footer has been read.
+pub struct Table {
+    input: Input,
+    chunks: Chunks,
+    metadata: ArrowReaderMetadata,
+}
+
+impl Table {
+    /// Opens a shard and reads its footer.
+    ///
+    /// # Errors
+    /// Where it cannot be opened or is no Parquet file.
+    pub fn open(input: &Input) -> Result<Self, ParquetError> {
+        let chunks = Chunks::open(input)?;
+        let metadata = ArrowReaderMetadata::load(&chunks, ArrowReaderOptions::default())?;
+        Ok(Self { input: input.clone(), chunks, metadata })
+    }
+
+    #[must_use]
+    pub fn footer(&self) -> Footer {
+        let metadata = self.metadata.metadata();
+        let compression = metadata
+            .row_groups()
+            .first()
+            .and_then(|group| group.columns().first())
+            .map_or(Compression::SNAPPY, |column| column.compression());
+        Footer {
+            schema: self.metadata.schema().clone(),
+            row_groups: metadata.num_row_groups(),
+            rows: metadata.file_metadata().num_rows().try_into().unwrap_or(0),
+            compression,
+        }
+    }
+
+    /// Rows of the row groups before this one.
+    #[must_use]
+    pub fn rows_before(&self, group: usize) -> u64 {
+        let groups = self.metadata.metadata().row_groups().iter().take(group);
+        groups.map(|g| g.num_rows().try_into().unwrap_or(0u64)).sum()
+    }
+
+    /// The batches of one row group, all columns.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened; damage in pages shows in the items.
+    pub fn row_group(
+        &self,
+        group: usize,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, String>> + use<>, ParquetError> {
+        let columns = self.metadata.metadata().row_groups().get(group);
+        let ranges: Vec<_> = columns
+            .iter()
+            .flat_map(|group| group.columns())
+            .filter_map(|column| {
+                let (start, length) = (column.data_page_offset(), column.compressed_size());
+                let start = column.dictionary_page_offset().map_or(start, |d| d.min(start));
+                let (start, length) = (usize::try_from(start).ok()?, usize::try_from(length).ok()?);
+                Some(start..start.checked_add(length)?)
+            })
+            .collect();
+        let chunks = self.chunks.side_by_side(&self.input, &ranges)?;
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, self.metadata.clone());
+        let reader = builder.with_row_groups(vec![group]).with_batch_size(BATCH).build()?;
+        Ok(reader.map(|batch| batch.map_err(|error| error.to_string())))
+    }
+}
+
 /// Reads the footer.
 ///
 /// # Errors
 /// Where the file is no Parquet file.
-pub fn footer(path: &Path) -> Result<Footer, ParquetError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
-    let metadata = builder.metadata();
-    let compression = metadata
-        .row_groups()
-        .first()
-        .and_then(|group| group.columns().first())
-        .map_or(Compression::SNAPPY, |column| column.compression());
-    Ok(Footer {
-        schema: builder.schema().clone(),
-        row_groups: metadata.num_row_groups(),
-        rows: metadata.file_metadata().num_rows().try_into().unwrap_or(0),
-        compression,
-    })
+pub fn footer(input: &Input) -> Result<Footer, ParquetError> {
+    Ok(Table::open(input)?.footer())
 }
 
 /// The batches of one row group, all columns.
@@ -56,24 +117,10 @@ pub fn footer(path: &Path) -> Result<Footer, ParquetError> {
 /// # Errors
 /// Where the file cannot be opened; damage in pages shows in the items.
 pub fn row_group(
-    path: &Path,
+    input: &Input,
     group: usize,
-) -> Result<impl Iterator<Item = Result<RecordBatch, String>>, ParquetError> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?
-        .with_row_groups(vec![group])
-        .with_batch_size(BATCH)
-        .build()?;
-    Ok(reader.map(|batch| batch.map_err(|error| error.to_string())))
-}
-
-/// Rows in the row groups before one.
-///
-/// # Errors
-/// Where the file is no Parquet file.
-pub fn rows_before(path: &Path, group: usize) -> Result<u64, ParquetError> {
-    let reader = SerializedFileReader::new(File::open(path)?)?;
-    let groups = reader.metadata().row_groups().iter().take(group);
-    Ok(groups.map(|g| g.num_rows().try_into().unwrap_or(0u64)).sum())
+) -> Result<impl Iterator<Item = Result<RecordBatch, String>> + use<>, ParquetError> {
+    Table::open(input)?.row_group(group)
 }
 
 /// A writer of part or whole files with the given compression.
@@ -87,6 +134,15 @@ pub fn writer(
 ) -> Result<ArrowWriter<File>, ParquetError> {
     let properties = WriterProperties::builder().set_compression(compression).build();
     ArrowWriter::try_new(File::create(path)?, schema, Some(properties))
+}
+
+/// Writes the footer and syncs.
+///
+/// # Errors
+/// Those of the disk.
+pub fn close(mut writer: ArrowWriter<File>) -> Result<(), ParquetError> {
+    writer.finish()?;
+    Ok(writer.inner().sync_data()?)
 }
 
 /// Joins Parquet files of one schema by copying their row groups as they are.

@@ -180,19 +180,29 @@ pub fn sheets(audit: &Audit) -> Vec<Sheet> {
             .count("scored", |b| u64::from(b.scored))
             .count("documents", |b| b.documents)
             .sheet,
-        Maker::new(
-            "cells",
-            "Flagged and admirable documents by source, frame, severity and marks.",
-            &audit.cells.cells,
-        )
-        .text("source", |c| c.source.clone())
-        .text("frame", |c| c.frame.clone())
-        .count("severity", |c| u64::from(c.severity))
-        .text("marks", |c| c.marks.join(" "))
-        .count("documents", |c| c.documents)
-        .count("bytes", |c| c.bytes)
-        .sheet,
+        composition(audit),
     ]
+}
+
+fn composition(audit: &Audit) -> Sheet {
+    Maker::new(
+        "composition",
+        "What came in and what went out, by source and traits.",
+        &audit.composition.lines(),
+    )
+    .text("source", |line| match (&line.source, line.others) {
+        (_, true) => "(other sources)".into(),
+        (Some(source), _) => source.clone(),
+        (None, _) => "(no source)".into(),
+    })
+    .text("traits", |line| line.traits.join(" "))
+    .count("documents", |line| line.cell.documents)
+    .count("bytes", |line| line.cell.bytes)
+    .count("tokens", |line| line.cell.tokens)
+    .count("documents_out", |line| line.cell.documents_out)
+    .count("bytes_out", |line| line.cell.bytes_out)
+    .count("tokens_out", |line| line.cell.tokens_out)
+    .sheet
 }
 
 fn shares(audit: &Audit) -> Sheet {

@@ -38,8 +38,8 @@ pub fn audit_page(figures: &Audit, examples: &[Example], command: &str) -> Strin
     figures.groups.iter_mut().for_each(|grouping| grouping.groups.truncate(SHOWN));
     figures.shards.truncate(SHOWN);
     figures.rules.truncate(SHOWN);
-    // Cells are for planning; no chart shows them.
-    figures.cells = super::cell::Cells::default();
+    // The composition is for planning; no chart shows it.
+    figures.composition = crate::composition::Composition::default();
     let mut room = EXAMPLES;
     let fitting: Vec<&Example> = examples
         .iter()

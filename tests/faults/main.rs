@@ -1,6 +1,16 @@
 //! The fault matrix: every format with every kind of damage, through the binary. Whatever comes
-//! in, the books balance, nothing is lost without a word and nothing comes out twice. The table in
-//! docs/reliability.md is what this test found; `PARABLE_WRITE_TABLE=1` writes it anew.
+//! in, the books balance, nothing is lost without a word and nothing comes out twice. The tables in
+//! docs/reliability.md are what these tests found; `PARABLE_WRITE_TABLE=1` writes them anew.
+//!
+//! `machine` makes reads, writes and syncs fail, `kills` ends runs at every kind of moment, `memory`
+//! measures what hostile inputs cost.
+
+#[cfg(target_os = "linux")]
+mod kills;
+#[cfg(target_os = "linux")]
+mod machine;
+#[cfg(target_os = "linux")]
+mod memory;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -125,10 +135,17 @@ struct Outcome {
 }
 
 fn run(place: &Path, input: &Path) -> Outcome {
+    run_with(place, input, |_| {})
+}
+
+/// The same with changes of the command, such as `--resume` or what the environment holds.
+fn run_with(place: &Path, input: &Path, change: impl FnOnce(&mut Command)) -> Outcome {
     let out = place.join("out");
     let mut command = Command::new(env!("CARGO_BIN_EXE_parable"));
     command.stdin(Stdio::null()).args(["run", "-q", "-p", "tag-only", "--no-report", "-o"]);
-    let done = command.arg(&out).arg(input).output().expect("it starts");
+    command.arg(&out).arg(input);
+    change(&mut command);
+    let done = command.output().expect("it starts");
     let ledger = fs::read(out.join("ledger.json")).unwrap_or_default();
     let name = input.file_name().expect("a name");
     Outcome {
@@ -241,11 +258,18 @@ fn every_fault_in_every_format_is_accounted_for() {
             let _ = writeln!(table, "{}", cell(format, fault, &outcome));
         }
     }
+    in_the_docs("fault matrix", &table);
+}
+
+/// Compares a table with the one between its marks in docs/reliability.md, or writes it there.
+fn in_the_docs(name: &str, table: &str) {
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
     let text = fs::read_to_string(&path).expect("docs/reliability.md");
-    let (begin, end) = ("<!-- fault matrix -->\n", "<!-- end of fault matrix -->");
-    let from = text.find(begin).expect("a place for the table") + begin.len();
-    let to = text.find(end).expect("the end of the table");
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
+    let from = text.find(&begin).expect("a place for the table") + begin.len();
+    let to = text.find(&end).expect("the end of the table");
     if std::env::var_os("PARABLE_WRITE_TABLE").is_some() {
         fs::write(&path, format!("{}{table}{}", &text[..from], &text[to..])).expect("written");
     } else {
