@@ -18,9 +18,13 @@ pub use gates::gates;
 pub use pages::pages;
 pub use records::{attributes, chats, json_lines};
 
+/// The name of a target and its body.
+#[allow(dead_code, reason = "a fuzzer is made for one of them")]
+pub type Target = (&'static str, fn(&[u8]));
+
 /// Every target by name.
 #[allow(dead_code, reason = "a fuzzer is made for one of them")]
-pub const ALL: &[(&str, fn(&[u8]))] = &[
+pub const ALL: &[Target] = &[
     ("json_lines", json_lines),
     ("chats", chats),
     ("attributes", attributes),
