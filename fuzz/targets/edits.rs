@@ -40,7 +40,7 @@ fn evidence(text: &str, places: &[u8]) -> Vec<Evidence> {
         let start = boundary(text, free + usize::from(place[0]));
         let end = boundary(text, start + usize::from(place[1]));
         if start < end && start >= free {
-            let rule = if place[1] % 2 == 0 { "model".into() } else { "fuzz/rule".into() };
+            let rule = if place[1].is_multiple_of(2) { "model".into() } else { "fuzz/rule".into() };
             let (category, span) = (Category::Blackmail, Span::new(start, end));
             all.push(Evidence { category, span, strength: 0.5, rule });
             free = end;

@@ -208,14 +208,10 @@ mod tests {
     }
 
     /// Three members of a level, and where each begins.
-    fn three(level: u32) -> ([usize; 4], Vec<u8>) {
-        let (mut starts, mut all) = ([0; 4], Vec::new());
-        for (nth, start) in starts[..3].iter_mut().enumerate() {
-            *start = all.len();
-            all.extend(member(text(nth).as_bytes(), level));
-        }
-        starts[3] = all.len();
-        (starts, all)
+    fn three(level: u32) -> ([usize; 3], Vec<u8>) {
+        let members = [0, 1, 2].map(|nth| member(text(nth).as_bytes(), level));
+        let starts = [0, members[0].len(), members[0].len() + members[1].len()];
+        (starts, members.concat())
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn runs_killed_at_random_moments_end_with_the_same_bytes() {
             // Half of the moments lie in the first tenth: what resuming itself does is short.
             let part = number(kills * 1000 + round);
             let share = (part >> 8) % 1000;
-            let within = if part % 2 == 0 { span / 10 } else { span };
+            let within = if part.is_multiple_of(2) { span / 10 } else { span };
             std::thread::sleep(within * share as u32 / 1000);
             let name = ["KILL", "TERM", "INT", "KILL", "USR1"][(kills % 5) as usize];
             if kills % 4 == 3 {
