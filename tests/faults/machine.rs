@@ -63,9 +63,9 @@ fn faults_of_reading_are_accounted_for() {
     in_the_docs("faults of reading", &table);
 }
 
-/// The next call to disturb: each of the first eight, then every fourth.
+/// The next call to disturb: each of the first eight, then ever fewer, a quarter further each time.
 pub fn after(nth: usize) -> usize {
-    nth + if nth < 8 { 1 } else { 4 }
+    nth + (nth / 4).max(1)
 }
 
 /// Fails one sync or one write of a run, a later one each time. Each time the run ends with status 2
