@@ -1,6 +1,7 @@
 //! One function at a time, on generated lines: for finding out whether a change to it helped.
 //! `cargo bench --bench micro -- gate` runs those whose names have `gate` in them. With
-//! `PARABLE_BENCH_LINES=FILE` the lines come from a JSON Lines file instead, its first 16 MB.
+//! `PARABLE_BENCH_LINES=FILE` the lines come from a JSON Lines file instead, its first 16 MB. The
+//! benches of tokens need `PARABLE_BENCH_TOKENIZER=tokenizer.json`.
 
 use std::sync::LazyLock;
 
@@ -15,6 +16,8 @@ use parable::scan::{Gate, GateLevel, Scanner};
 use parable::score::{Model, Scorer};
 use parable::shard::lines::{BlockReader, Chunk};
 use parable::shard::{FieldPaths, Record};
+use parable::text::Span;
+use parable::tokens::{Tokenizer, mask};
 
 const BYTES: usize = 16 << 20;
 /// Bytes that the gate is given at a time, as in a run.
@@ -43,8 +46,48 @@ static TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| {
     admitted.filter_map(text).take(1000).collect()
 });
 
+/// The tokenizer by itself, as its library loads it, and ours around it.
+static TOKENIZERS: LazyLock<Option<(tokenizers::Tokenizer, Tokenizer)>> = LazyLock::new(|| {
+    let path = std::env::var("PARABLE_BENCH_TOKENIZER").ok()?;
+    let bytes = std::fs::read(&path).expect("PARABLE_BENCH_TOKENIZER is a file");
+    let alone = tokenizers::Tokenizer::from_bytes(&bytes).expect("a tokenizer");
+    Some((alone, Tokenizer::from_bytes(&path, &bytes).expect("a tokenizer")))
+});
+
 fn main() {
     divan::main();
+}
+
+/// What is done with every text, by the tokenizer alone (`alone`) and by ours (`ours`).
+#[divan::bench(args = ["alone", "ours"], sample_count = 7)]
+fn tokens_counted(bencher: Bencher<'_, '_>, whose: &str) {
+    let Some((alone, ours)) = &*TOKENIZERS else { return };
+    bencher.counter(bytes_of_texts()).bench_local(|| {
+        let count = |text: &String| match whose {
+            "alone" => alone.encode_fast(text.as_str(), false).expect("encodes").len(),
+            _ => ours.count(text).expect("counts"),
+        };
+        TEXTS.iter().map(count).sum::<usize>()
+    });
+}
+
+/// Tokens with their places; ours also with a mask over every tenth of the text.
+#[divan::bench(args = ["alone", "ours"], sample_count = 7)]
+fn tokens_masked(bencher: Bencher<'_, '_>, whose: &str) {
+    let Some((alone, ours)) = &*TOKENIZERS else { return };
+    bencher.counter(bytes_of_texts()).bench_local(|| {
+        let learned = |text: &String| match whose {
+            "alone" => alone.encode(text.as_str(), false).expect("encodes").len(),
+            _ => {
+                let spans: Vec<Span> = (0..10)
+                    .map(|nth| text.floor_char_boundary(nth * text.len() / 10))
+                    .map(|start| Span::new(start, text.ceil_char_boundary(start + 20)))
+                    .collect();
+                mask(ours.encode(text).expect("encodes"), &spans).learned()
+            }
+        };
+        TEXTS.iter().map(learned).sum::<usize>()
+    });
 }
 
 fn bytes_of_texts() -> BytesCount {
