@@ -196,15 +196,15 @@ struct WrittenLine {
     /// Bytes of their texts before any edit, times their copies or their weight.
     bytes_out: u64,
     /// The same three in tokens; missing where no tokenizer was named.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     tokens: u64,
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     token_squares: u64,
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     tokens_out: u64,
 }
 
-fn is_none(count: &u64) -> bool {
+fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 

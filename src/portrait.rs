@@ -2,7 +2,8 @@
 //! they are, what they speak of, and how they preach. Selecting by one trait moves the others;
 //! portraits before and after show by how much.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,9 @@ const LENGTHS: [(usize, &str); 5] = [
 const OTHERS: &str = "(others)";
 
 /// Words that say nothing of a topic.
-const COMMON: &str = " the and that was for with his her had not you but they from this have she which were are all one there been their who would said when will what more him them its out than then could into only other now your some has about after time very over our did two may upon such little made like before any should also just how where most because being those these each through back down here still never again while way well even much must see get got can off own too does why yes ";
+const COMMON: &str = "the and that was for with his her had not you but they from this have she which were are all one there been their who would said when will what more him them its out than then could into only other now your some has about after time very over our did two may upon such little made like before any should also just how where most because being those these each through back down here still never again while way well even much must see get got can off own too does why yes";
+static COMMON_WORDS: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| COMMON.split_whitespace().collect());
 
 /// Words of sermon: many of them in a text tell that it preaches, whatever it preaches.
 const SERMON: &[&str] = &[
@@ -132,11 +135,17 @@ impl Features {
         ];
         facets.extend(named.into_iter().filter_map(|(facet, name)| Some((facet, name?))));
         let read = &text[..text.floor_char_boundary(READ)];
-        let words = words(read)
-            .filter(|w| w.len() > 2 && w.chars().all(char::is_alphabetic))
-            .filter(|w| !COMMON.contains(&format!(" {w} ")))
-            .collect();
-        Self { facets, words, traits, tone: f64::from(moralising(read)) }
+        let (mut topics, mut sermon) = (BTreeSet::new(), Sermon::default());
+        for word in words(read) {
+            sermon.hear(&word);
+            if word.len() > 2
+                && word.chars().all(char::is_alphabetic)
+                && !COMMON_WORDS.contains(word.as_str())
+            {
+                topics.insert(word);
+            }
+        }
+        Self { facets, words: topics, traits, tone: f64::from(sermon.share()) }
     }
 }
 
@@ -278,12 +287,27 @@ pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
 /// Words of sermon in 1,000 words.
 #[must_use]
 pub fn moralising(text: &str) -> f32 {
-    let (mut all, mut sermon) = (0_u32, 0_u32);
-    for word in words(text) {
-        all += 1;
-        sermon += u32::from(SERMON.contains(&word.as_str()));
+    let mut sermon = Sermon::default();
+    words(text).for_each(|word| sermon.hear(&word));
+    sermon.share()
+}
+
+/// Counts words of sermon among others.
+#[derive(Default)]
+struct Sermon {
+    all: u32,
+    found: u32,
+}
+
+impl Sermon {
+    fn hear(&mut self, word: &str) {
+        self.all += 1;
+        self.found += u32::from(SERMON.contains(&word));
     }
-    sermon as f32 * 1000.0 / all.max(1) as f32
+
+    fn share(&self) -> f32 {
+        self.found as f32 * 1000.0 / self.all.max(1) as f32
+    }
 }
 
 /// The group that a value names: the host of an address, the month of a date, anything else as it

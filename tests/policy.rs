@@ -161,9 +161,14 @@ fn a_plan_comes_to_what_it_predicts() {
             realise,
             "-o",
             "plan.toml",
+            "--documents",
+            "in.jsonl",
             "--json",
         ]);
         assert!(planned.contains("\"weight\": 0.3"), "{planned}");
+        let planned: Value = serde_json::from_str(&planned).expect("one JSON document");
+        assert_eq!(planned["effects"]["unread"], 0);
+        assert_eq!(planned["effects"]["policies"][0]["policy"], "planned", "{planned}");
         place.parable(&["policy", "check", "plan.toml"]);
         place.parable(&["run", "in.jsonl", "-o", "out", "-p", "plan.toml", "--gate", "off", "-q"]);
         let ledger = place.json("out/ledger.json");

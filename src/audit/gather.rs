@@ -12,10 +12,10 @@ use super::row::Row;
 use super::tally::Tally;
 use crate::composition::Composition;
 use crate::ledger::Ledger;
-use crate::shard::documents::ReadError;
+use crate::shard::documents::{self, ReadError};
 use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
-use crate::shard::{Format, Input, InputError, Limits, Piece, RemoteError, expand, remote, table};
+use crate::shard::{Input, InputError, Limits, Piece, RemoteError, expand, remote, table};
 
 /// Reasons for quarantine and places of damage that are listed; the rest is counted.
 const LISTED: usize = 200;
@@ -231,8 +231,8 @@ fn read_parts(
     };
     let opened: Vec<(&Part, Shard)> = parts
         .par_iter()
-        .map(|part| open(part).map(|shard| (part, shard)))
-        .collect::<Result<_, _>>()?;
+        .map(|part| Ok((part, documents::open(&part.input)?)))
+        .collect::<Result<_, ReadError>>()?;
     let work: Vec<(&Part, &Shard, &Piece)> = opened
         .iter()
         .flat_map(|(part, shard)| shard.pieces.iter().map(move |piece| (*part, shard, piece)))
@@ -252,20 +252,6 @@ fn read_parts(
         })?;
     *notices = said.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(tally)
-}
-
-fn open(part: &Part) -> Result<Shard, AuditError> {
-    let opened = cut(part);
-    part.input.intact()?;
-    opened
-}
-
-fn cut(part: &Part) -> Result<Shard, AuditError> {
-    if part.input.format == Format::Parquet {
-        let footer = table::footer(&part.input).map_err(|e| parquet(part, &e.to_string()))?;
-        return Ok(Shard::of_row_groups(&part.input, footer.row_groups));
-    }
-    Shard::open(&part.input).map_err(|e| AuditError::io(&part.input.path, e))
 }
 
 fn parquet(part: &Part, message: &str) -> AuditError {

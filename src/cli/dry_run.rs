@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use rayon::prelude::*;
+use serde::Serialize;
 
 use crate::composition::{THRESHOLD, Traits};
 use crate::policy::preview::{Part, Preview};
@@ -22,21 +23,52 @@ use crate::tokens::Tokenizer;
 pub struct Plan<'a> {
     pub inputs: &'a [String],
     pub fields: &'a FieldPaths,
-    pub policies: &'a [Policy],
     pub gate: GateLevel,
     pub seed: u64,
     /// Records read of each piece of a shard.
     pub limit: Option<u64>,
     pub threads: usize,
     pub tokenizer: Option<&'a Tokenizer>,
-    pub json: bool,
 }
 
-/// Reads every record once, lets each policy decide on it, and prints what came of it.
+/// What policies would do.
+#[derive(Serialize)]
+pub struct Effects<'p> {
+    policies: Vec<Preview<'p>>,
+    /// Records and damaged places that could not be read.
+    unread: u64,
+    #[serde(skip)]
+    in_tokens: bool,
+}
+
+impl Effects<'_> {
+    /// The tables of a terminal.
+    pub fn print(&self) {
+        table(&self.policies, self.in_tokens);
+        self.policies.iter().for_each(detail);
+        if self.unread > 0 {
+            anstream::println!("\n{} records or damaged places could not be read", self.unread);
+        }
+    }
+
+    pub fn exit(&self) -> ExitCode {
+        match self.unread {
+            0 => ExitCode::SUCCESS,
+            _ => ExitCode::from(super::DONE_WITH_DAMAGE),
+        }
+    }
+}
+
+/// Reads every record once and lets each policy decide on it.
 ///
 /// # Errors
 /// Where an input cannot be read.
-pub fn run(plan: &Plan<'_>, gate: &Gate, judge: &Judge) -> Result<ExitCode> {
+pub fn run<'p>(
+    plan: &Plan<'_>,
+    policies: &'p [Policy],
+    gate: &Gate,
+    judge: &Judge,
+) -> Result<Effects<'p>> {
     let shards: Vec<Shard> = expand(plan.inputs)?
         .iter()
         .map(documents::open)
@@ -46,12 +78,12 @@ pub fn run(plan: &Plan<'_>, gate: &Gate, judge: &Judge) -> Result<ExitCode> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(plan.threads).build()?;
     let read: Vec<(u64, Portrait, Vec<Preview>)> = pool.install(|| {
         let of_piece = |judge: &mut Judge, (shard, piece): &(&Shard, &Piece)| {
-            plan.piece(shard, piece, gate, judge)
+            plan.piece(shard, piece, policies, gate, judge)
         };
         pieces.par_iter().map_init(|| judge.fork(), of_piece).collect::<Result<_>>()
     })?;
     let mut unread = 0;
-    let mut previews: Vec<Preview> = plan.policies.iter().map(Preview::new).collect();
+    let mut previews: Vec<Preview> = policies.iter().map(Preview::new).collect();
     let mut before = Portrait::default();
     for (missed, portrait, later) in read {
         unread += missed;
@@ -59,51 +91,41 @@ pub fn run(plan: &Plan<'_>, gate: &Gate, judge: &Judge) -> Result<ExitCode> {
         previews.iter_mut().zip(later).for_each(|(mine, later)| mine.merge(later));
     }
     previews.iter_mut().for_each(|preview| preview.close(&before));
-    if plan.json {
-        let report = serde_json::json!({ "policies": previews, "unread": unread });
-        anstream::println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        table(&previews, plan.tokenizer.is_some());
-        previews.iter().for_each(detail);
-        if unread > 0 {
-            anstream::println!("\n{unread} records or damaged places could not be read");
-        }
-    }
-    Ok(if unread > 0 { ExitCode::from(super::DONE_WITH_DAMAGE) } else { ExitCode::SUCCESS })
+    Ok(Effects { policies: previews, unread, in_tokens: plan.tokenizer.is_some() })
 }
 
 /// The same for one policy, with everything else as it is by default.
 ///
 /// # Errors
 /// Where an input cannot be read.
-pub fn of_policy(inputs: &[String], policy: &Policy, json: bool) -> Result<ExitCode> {
+pub fn of_policy<'p>(inputs: &[String], policy: &'p Policy) -> Result<Effects<'p>> {
     let (filters, level) = (super::load_filters(None)?, GateLevel::Fast);
     let gate = Gate::new(&filters, level);
     let plan = Plan {
         inputs,
         fields: &FieldPaths::default(),
-        policies: std::slice::from_ref(policy),
         gate: level,
         seed: 0,
         limit: None,
         threads: 0,
         tokenizer: None,
-        json,
     };
-    run(&plan, &gate, &Judge::new(super::load_model(None)?, filters))
+    let policies = std::slice::from_ref(policy);
+    run(&plan, policies, &gate, &Judge::new(super::load_model(None)?, filters))
 }
 
-impl<'p> Plan<'p> {
+impl Plan<'_> {
     /// One piece of a shard, and how many of its records could not be read.
-    fn piece(
+    fn piece<'p>(
         &self,
         shard: &Shard,
         piece: &Piece,
+        policies: &'p [Policy],
         gate: &Gate,
         judge: &mut Judge,
     ) -> Result<(u64, Portrait, Vec<Preview<'p>>)> {
         let mut portrait = Portrait::default();
-        let mut previews: Vec<Preview<'p>> = self.policies.iter().map(Preview::new).collect();
+        let mut previews: Vec<Preview<'p>> = policies.iter().map(Preview::new).collect();
         let mut left = self.limit.unwrap_or(u64::MAX);
         let take = |found: &Found<'_>| -> Result<ControlFlow<()>> {
             if left == 0 {

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::aides::AideArgs;
+use super::fields::FieldArgs;
 use crate::document::Document;
 use crate::policy::Facts;
 use crate::score::{Judge, Verdict};
-use crate::shard::{FieldPaths, documents};
+use crate::shard::documents;
 use crate::taxonomy::Category;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result, bail};
@@ -36,15 +37,8 @@ pub struct Args {
     /// A filter folder in place of the built-in filters
     #[arg(long, value_name = "DIR")]
     filters: Option<String>,
-    /// Dotted path of the text
-    #[arg(long, default_value = "text")]
-    text_field: String,
-    /// Dotted path of the id
-    #[arg(long, default_value = "id")]
-    id_field: String,
-    /// Dotted path of the source
-    #[arg(long, default_value = "source")]
-    source_field: String,
+    #[command(flatten)]
+    fields: FieldArgs,
     /// Print the attribute row with what made the score and the decision as JSON
     #[arg(long)]
     json: bool,
@@ -63,20 +57,19 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut shown = false;
-    let fields = FieldPaths {
-        text: args.text_field.clone(),
-        id: args.id_field.clone(),
-        source: args.source_field.clone(),
-    };
-    documents::each(std::slice::from_ref(&args.file), &fields, |found| -> Result<_> {
-        let document = found.document;
-        if args.id.as_ref().is_none_or(|id| *id == document.id) {
-            show(document, found.metadata, &mut judge, &policy, args.json)?;
-            shown = true;
-            return Ok(ControlFlow::Break(()));
-        }
-        Ok(ControlFlow::Continue(()))
-    })?;
+    documents::each(
+        std::slice::from_ref(&args.file),
+        &args.fields.paths(),
+        |found| -> Result<_> {
+            let document = found.document;
+            if args.id.as_ref().is_none_or(|id| *id == document.id) {
+                show(document, found.metadata, &mut judge, &policy, args.json)?;
+                shown = true;
+                return Ok(ControlFlow::Break(()));
+            }
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
     if shown {
         return Ok(ExitCode::SUCCESS);
     }

@@ -7,6 +7,7 @@ mod compare;
 mod dry_run;
 mod eval;
 mod explain;
+mod fields;
 mod filters;
 mod fit;
 mod generate;

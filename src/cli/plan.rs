@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use super::dry_run::{self, Effects};
 
 use crate::composition::Composition;
 use crate::plan::{self, Options, Plan, Target};
@@ -32,7 +34,8 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Realise::Metadata)]
     realise: Realise,
     /// The documents that were scanned: read once more to tell what the weights do to sources,
-    /// lengths, languages, dates, domains, topics, tone, and to what goes together
+    /// lengths, languages, dates, domains, topics, tone, and to what goes together. They are scored
+    /// by the built-in filters and model, at the gate's default, as `text`, `id` and `source`
     #[arg(long, value_name = "INPUT")]
     documents: Vec<String>,
     /// Print classes, weights and predicted shares as JSON
@@ -71,17 +74,31 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     text.push_str(&toml::to_string(&plan.policy(&targets))?);
     output::write_whole(&args.out, text.as_bytes())
         .with_context(|| args.out.display().to_string())?;
+    let policy = Policy::parse(&args.out.display().to_string(), &text)?;
+    let effects = match args.documents.as_slice() {
+        [] => None,
+        documents => Some(dry_run::of_policy(documents, &policy)?),
+    };
     if args.json {
-        anstream::println!("{}", serde_json::to_string_pretty(&plan)?);
+        let report = Report { plan: &plan, effects: effects.as_ref() };
+        anstream::println!("{}", serde_json::to_string_pretty(&report)?);
     } else if !args.quiet {
         anstream::print!("{}", table(&plan));
         anstream::println!("policy: {}", args.out.display());
+        if let Some(effects) = &effects {
+            effects.print();
+        }
     }
-    if !args.documents.is_empty() {
-        let policy = Policy::parse(&args.out.display().to_string(), &text)?;
-        return super::dry_run::of_policy(&args.documents, &policy, args.json);
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(effects.map_or(ExitCode::SUCCESS, |effects| effects.exit()))
+}
+
+/// A plan, and what it does to the documents it was shown.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effects: Option<&'a Effects<'a>>,
 }
 
 /// What `audit.json` and `ledger.json` have in common.

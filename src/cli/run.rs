@@ -11,13 +11,14 @@ use crate::policy::Policy;
 use crate::scan::{Gate, GateLevel};
 use crate::score::{Aides, Judge, Model};
 use crate::shard::remote::{self, Destination};
-use crate::shard::{FieldPaths, Limits, expand};
+use crate::shard::{Limits, expand};
 use crate::tokens::Tokenizer;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
 use super::aides::AideArgs;
 use super::dry_run;
+use super::fields::FieldArgs;
 use super::progress::Progress;
 
 #[derive(Args)]
@@ -76,15 +77,8 @@ pub struct Common {
     /// the corpus
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
-    /// Dotted path of the text
-    #[arg(long, default_value = "text")]
-    text_field: String,
-    /// Dotted path of the id
-    #[arg(long, default_value = "id")]
-    id_field: String,
-    /// Dotted path of the source
-    #[arg(long, default_value = "source")]
-    source_field: String,
+    #[command(flatten)]
+    fields: FieldArgs,
     /// Longest line in bytes
     #[arg(long, default_value_t = Limits::default().line_bytes)]
     max_line_bytes: usize,
@@ -154,14 +148,6 @@ impl Common {
         let aides = self.aides.load(&model, self.model.as_deref())?;
         Ok((model, aides))
     }
-
-    fn fields(&self) -> FieldPaths {
-        FieldPaths {
-            text: self.text_field.clone(),
-            id: self.id_field.clone(),
-            source: self.source_field.clone(),
-        }
-    }
 }
 
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
@@ -228,7 +214,7 @@ fn pass(args: &Common, policy: &str, run: Option<&RunArgs>) -> Result<ExitCode> 
         return list(args);
     }
     let policy = load_policy(policy)?;
-    let fields = args.fields();
+    let fields = args.fields.paths();
     let limits = Limits { line_bytes: args.max_line_bytes, expansion: args.max_expansion };
     let refill = match run {
         Some(run) if !run.refill.is_empty() => {
@@ -318,16 +304,19 @@ fn preview(args: &Common, policies: &[String]) -> Result<ExitCode> {
     let tokenizer = args.tokenizer.as_deref().map(load_tokenizer).transpose()?;
     let plan = dry_run::Plan {
         inputs: &args.inputs,
-        fields: &args.fields(),
-        policies: &policies,
+        fields: &args.fields.paths(),
         gate: level,
         seed: args.seed,
         limit: args.limit,
         threads: args.threads,
         tokenizer: tokenizer.as_ref(),
-        json: args.json,
     };
-    dry_run::run(&plan, &gate, &judge)
+    let effects = dry_run::run(&plan, &policies, &gate, &judge)?;
+    match args.json {
+        true => anstream::println!("{}", serde_json::to_string_pretty(&effects)?),
+        false => effects.print(),
+    }
+    Ok(effects.exit())
 }
 
 /// The shards that a scan would read.

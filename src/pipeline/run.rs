@@ -197,11 +197,7 @@ impl Job {
     /// # Errors
     /// Where an object behind a URL cannot be read; a damaged shard is opened as such.
     fn open(input: Input, finished: &Finished) -> Result<Self, RunError> {
-        let opened = if input.format == Format::Parquet {
-            table_pass::open(&input)
-        } else {
-            Shard::open(&input).map_err(|e| e.to_string())
-        };
+        let opened = Shard::open(&input).map_err(|e| e.to_string());
         input.intact()?;
         let count = opened.as_ref().map_or(1, |shard| shard.pieces.len());
         let name = input.name();

@@ -22,12 +22,6 @@ use crate::shard::piece::Shard;
 use crate::shard::table::{self, Table};
 use crate::shard::{Format, Input, output};
 
-/// Opens a Parquet shard and cuts it into its row groups.
-pub fn open(input: &Input) -> Result<Shard, String> {
-    let footer = table::footer(input).map_err(|error| error.to_string())?;
-    Ok(Shard::of_row_groups(input, footer.row_groups))
-}
-
 /// Takes one row group through the pass.
 pub fn piece(
     shard: &Shard,

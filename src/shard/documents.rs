@@ -106,16 +106,9 @@ pub fn each<E: From<ReadError>>(
 /// # Errors
 /// Where the file cannot be read or is no table though its name says so.
 pub fn open(input: &Input) -> Result<Shard, ReadError> {
-    let path = || input.path.display().to_string();
-    let opened = if input.format == Format::Parquet {
-        table::footer(input)
-            .map(|footer| Shard::of_row_groups(input, footer.row_groups))
-            .map_err(|error| ReadError::Parquet { path: path(), message: error.to_string() })
-    } else {
-        Shard::open(input).map_err(|source| ReadError::Io { path: path(), source })
-    };
+    let opened = Shard::open(input);
     input.intact()?;
-    opened
+    opened.map_err(|source| ReadError::Io { path: input.path.display().to_string(), source })
 }
 
 /// The same for one piece; also tells whether `take` broke.

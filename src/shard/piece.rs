@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::gzip::Members;
 use super::lines::{BlockReader, Chunk};
 use super::stored::{Section, Stored};
-use super::{Codec, Damage, Format, Input, Limits, Located, codec};
+use super::{Codec, Damage, Format, Input, Limits, Located, codec, table};
 
 /// Read errors after which lines are no longer counted.
 const MOST_ERRORS: usize = 1 << 20;
@@ -54,10 +54,10 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Opens and cuts a shard. Parquet shards are cut by the caller, who reads the footer.
+    /// Opens and cuts a shard, of a table the row groups.
     ///
     /// # Errors
-    /// Where the file cannot be opened.
+    /// Where the file cannot be opened, or is no table though its name says so.
     pub fn open(input: &Input) -> io::Result<Self> {
         Self::open_cut(input, Cut::default())
     }
@@ -73,7 +73,13 @@ impl Shard {
             damage: Vec::new(),
             frames: Vec::new(),
         };
-        if input.is_stdin() || input.format == Format::Parquet {
+        if input.format == Format::Parquet {
+            // As text: what the error wraps is said once, without the names of its layers.
+            let footer = table::footer(input).map_err(|e| io::Error::other(e.to_string()))?;
+            shard.pieces = (0..footer.row_groups).map(Piece::RowGroup).collect();
+            return Ok(shard);
+        }
+        if input.is_stdin() {
             return Ok(shard);
         }
         let stored = Stored::open(input)?;
@@ -89,17 +95,6 @@ impl Shard {
             Codec::Gzip => {}
         }
         Ok(shard)
-    }
-
-    /// A Parquet shard of so many row groups; the table reader opens the file itself.
-    #[must_use]
-    pub fn of_row_groups(input: &Input, groups: usize) -> Self {
-        Self {
-            input: input.clone(),
-            pieces: (0..groups).map(Piece::RowGroup).collect(),
-            damage: Vec::new(),
-            frames: Vec::new(),
-        }
     }
 
     /// Stored bytes of a piece; of a row group its even share of the file.
