@@ -3,19 +3,21 @@
 //! `PARABLE_BENCH_LINES=FILE` the lines come from a JSON Lines file instead, its first 16 MB. The
 //! benches of tokens need `PARABLE_BENCH_TOKENIZER=tokenizer.json`.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use parable::attribute;
 use parable::bench;
 use parable::document::Document;
 use parable::filter::FilterSet;
+use parable::pipeline::{RunConfig, TablePass};
 use parable::scan::{Gate, GateLevel, Scanner};
 use parable::score::{Model, Scorer};
 use parable::shard::lines::{BlockReader, Chunk};
-use parable::shard::{FieldPaths, Record};
+use parable::shard::{FieldPaths, Limits, Record};
 use parable::text::Span;
 use parable::tokens::{Tokenizer, mask};
 
@@ -176,4 +178,65 @@ fn write_attributes(bencher: Bencher<'_, '_>) {
         }
         out.len()
     });
+}
+
+/// Ids and texts of all lines as a table, in batches of 1,024 rows: what `score_batch` of the Python
+/// package does, without Python. `benches/python.py` is the other half of that comparison.
+#[divan::bench(sample_count = 5)]
+fn score_tables(bencher: Bencher<'_, '_>) {
+    let pass = TablePass::new(scan_config());
+    let batches = batches();
+    let texts: usize = batches.iter().map(|b| b.column(1).to_data().buffers()[1].len()).sum();
+    bencher.counter(BytesCount::new(texts)).bench_local(|| {
+        let mut worker = pass.worker();
+        let mut rows = 0;
+        for batch in &batches {
+            let passed = worker.batch(batch, "bench", rows).expect("has the columns");
+            rows += passed.attributes.num_rows() as u64;
+        }
+        rows
+    });
+}
+
+fn batches() -> Vec<RecordBatch> {
+    let documents: Vec<(String, String)> = LINES
+        .split(|b| *b == b'\n')
+        .filter_map(|line| {
+            let record = Record::parse(line).ok()?;
+            let document = record.document(&FieldPaths::default(), String::new).ok()?;
+            Some((document.id.into_owned(), document.text.into_owned()))
+        })
+        .collect();
+    let batch = |rows: &[(String, String)]| {
+        let ids: StringArray = rows.iter().map(|row| Some(&*row.0)).collect();
+        let texts: StringArray = rows.iter().map(|row| Some(&*row.1)).collect();
+        let columns: [(_, ArrayRef); 2] = [("id", Arc::new(ids)), ("text", Arc::new(texts))];
+        RecordBatch::try_from_iter(columns).expect("columns of one length")
+    };
+    documents.chunks(1024).map(batch).collect()
+}
+
+fn scan_config() -> RunConfig {
+    RunConfig {
+        inputs: Vec::new(),
+        out: std::path::PathBuf::new(),
+        upload: None,
+        scan_only: true,
+        policy: Arc::new(parable::cli::load_policy("tag-only").expect("is built in")),
+        refill: None,
+        filters: FilterSet::embedded().clone(),
+        model: Model::embedded(),
+        aides: parable::score::Aides::default(),
+        tokenizer: None,
+        threads: 1,
+        resume: false,
+        force: false,
+        seed: 0,
+        gate: GateLevel::Fast,
+        limit: None,
+        fields: FieldPaths::default(),
+        limits: Limits::default(),
+        rank: 0,
+        world: 1,
+    }
 }

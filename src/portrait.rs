@@ -27,6 +27,7 @@ const OTHERS: &str = "(others)";
 
 /// Words that say nothing of a topic.
 const COMMON: &str = "the and that was for with his her had not you but they from this have she which were are all one there been their who would said when will what more him them its out than then could into only other now your some has about after time very over our did two may upon such little made like before any should also just how where most because being those these each through back down here still never again while way well even much must see get got can off own too does why yes";
+static SERMON_WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| SERMON.iter().copied().collect());
 static COMMON_WORDS: LazyLock<HashSet<&str>> =
     LazyLock::new(|| COMMON.split_whitespace().collect());
 
@@ -136,15 +137,15 @@ impl Features {
         facets.extend(named.into_iter().filter_map(|(facet, name)| Some((facet, name?))));
         let read = &text[..text.floor_char_boundary(READ)];
         let (mut topics, mut sermon) = (BTreeSet::new(), Sermon::default());
-        for word in words(read) {
-            sermon.hear(&word);
+        each_word(read, |word| {
+            sermon.hear(word);
             if word.len() > 2
                 && word.chars().all(char::is_alphabetic)
-                && !COMMON_WORDS.contains(word.as_str())
+                && !COMMON_WORDS.contains(word)
             {
-                topics.insert(word);
+                topics.insert(word.to_owned());
             }
-        }
+        });
         Self { facets, words: topics, traits, tone: f64::from(sermon.share()) }
     }
 }
@@ -279,16 +280,35 @@ fn furthest(
 
 /// Lower-case words.
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '’'))
-        .filter(|w| !w.is_empty())
-        .map(str::to_lowercase)
+    cut(text).map(str::to_lowercase)
+}
+
+/// Tells every word in lower case, without an allocation for each.
+pub fn each_word(text: &str, mut tell: impl FnMut(&str)) {
+    let mut lower = String::new();
+    for word in cut(text) {
+        if word.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
+            tell(word);
+        } else if word.is_ascii() {
+            lower.clear();
+            lower.push_str(word);
+            lower.make_ascii_lowercase();
+            tell(&lower);
+        } else {
+            tell(&word.to_lowercase());
+        }
+    }
+}
+
+fn cut(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '’')).filter(|w| !w.is_empty())
 }
 
 /// Words of sermon in 1,000 words.
 #[must_use]
 pub fn moralising(text: &str) -> f32 {
     let mut sermon = Sermon::default();
-    words(text).for_each(|word| sermon.hear(&word));
+    each_word(text, |word| sermon.hear(word));
     sermon.share()
 }
 
@@ -302,7 +322,7 @@ struct Sermon {
 impl Sermon {
     fn hear(&mut self, word: &str) {
         self.all += 1;
-        self.found += u32::from(SERMON.contains(&word));
+        self.found += u32::from(SERMON_WORDS.contains(word));
     }
 
     fn share(&self) -> f32 {

@@ -2,10 +2,12 @@
 //! figures of diversity for the report.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasherDefault;
 
 use super::product::Product;
 use super::verify::Refusal;
-use crate::portrait::words;
+use crate::portrait::each_word;
+use crate::score::words::Mixed;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Hash functions of a signature, and how they are banded: two texts of Jaccard 0.7 share a band
@@ -17,17 +19,20 @@ const SHINGLE: usize = 5;
 /// Sentences of fewer words may repeat.
 const SENTENCE: usize = 8;
 
+type HashedMap<V> = HashMap<u64, V, BuildHasherDefault<Mixed>>;
+type HashedSet = HashSet<u64, BuildHasherDefault<Mixed>>;
+
 /// What was accepted so far.
 pub struct Corpus {
     /// Most products that may share a sentence or a name.
     most: u32,
     /// Highest estimated Jaccard of two products.
     similar: f32,
-    bands: Vec<HashMap<u64, Vec<u32>>>,
+    bands: Vec<HashedMap<Vec<u32>>>,
     signatures: Vec<[u32; HASHES]>,
-    sentences: HashMap<u64, u32>,
+    sentences: HashedMap<u32>,
     names: HashMap<String, u32>,
-    grams: [HashSet<u64>; 4],
+    grams: [HashedSet; 4],
     gram_count: [u64; 4],
     nearest: f32,
 }
@@ -59,13 +64,13 @@ impl Sketch {
     #[must_use]
     pub fn of(product: &Product) -> Self {
         let text = product.all_text();
-        let list: Vec<String> = words(&text).collect();
+        let list = hashes(&text);
         let grams = [1, 2, 3, 4].map(|n| list.windows(n).map(gram).collect::<Vec<u64>>());
         let mut signature = [u32::MAX; HASHES];
         for shingle in list.windows(SHINGLE).map(gram) {
             for (nth, slot) in signature.iter_mut().enumerate() {
                 let mixed = (shingle ^ (nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-                    .wrapping_mul(0xd6e8_feb8_6659_fd93 | 1);
+                    .wrapping_mul(0xd6e8_feb8_6659_fd93);
                 *slot = (*slot).min((mixed >> 32) as u32);
             }
         }
@@ -93,20 +98,26 @@ pub(super) fn stands_in(text: &str, name: &str) -> bool {
         })
 }
 
-fn gram(words: &[String]) -> u64 {
-    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-    for word in words {
-        hasher.update(word.as_bytes());
-        hasher.update(&[0]);
-    }
-    hasher.digest()
+/// A hash of each word.
+fn hashes(text: &str) -> Vec<u64> {
+    let mut found = Vec::with_capacity(text.len() / 5);
+    each_word(text, |word| found.push(xxh3_64(word.as_bytes())));
+    found
+}
+
+/// One number for a run of words, given by their hashes.
+fn gram(words: &[u64]) -> u64 {
+    let joined = words
+        .iter()
+        .fold(0_u64, |all, word| (all.rotate_left(23) ^ word).wrapping_mul(0x9fb2_1c65_1e98_df25));
+    joined ^ (joined >> 32)
 }
 
 /// Hashes of the sentences of eight words or more.
 fn sentences(text: &str) -> impl Iterator<Item = u64> + '_ {
     text.split(['.', '!', '?', '\n']).filter_map(|sentence| {
-        let list: Vec<String> = words(sentence).collect();
-        (list.len() >= SENTENCE).then(|| xxh3_64(list.join(" ").as_bytes()))
+        let list = hashes(sentence);
+        (list.len() >= SENTENCE).then(|| gram(&list))
     })
 }
 
@@ -117,9 +128,9 @@ impl Corpus {
         Self {
             most: (products / 100).max(3) as u32,
             similar: 0.6,
-            bands: vec![HashMap::new(); HASHES / BAND],
+            bands: vec![HashedMap::default(); HASHES / BAND],
             signatures: Vec::new(),
-            sentences: HashMap::new(),
+            sentences: HashedMap::default(),
             names: HashMap::new(),
             grams: Default::default(),
             gram_count: [0; 4],

@@ -1,6 +1,9 @@
 //! Checks of a single product. What needs the whole set lies in [`super::corpus`].
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
 
 use super::corpus::stands_in;
 use super::fluency::Fluency;
@@ -94,6 +97,26 @@ const LEAKS: &[&str] = &[
     "end of story",
 ];
 
+/// Signs of the inventory's notation that should have been resolved.
+const MARKS: &[&str] = &[
+    "¶",
+    "⏎",
+    "§",
+    "^",
+    "~",
+    "@breaks",
+    "@whom",
+    "@instead",
+    "@principle",
+    "{}",
+    "{{",
+    "[|",
+    "||",
+];
+
+/// Stops and brackets where none belong.
+const STRAY: &[&str] = &[" ,", " ;", "..,", ",,", ",.", " .\n", "( ", " )", "\" \"", ":.", ";."];
+
 /// What a product is held against besides its own text.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Beside<'a> {
@@ -178,32 +201,18 @@ fn round(x: f32) -> f32 {
 /// Faults of language that a machine can see: leaks, empty slots, doubled words, stray marks.
 fn language(text: &str) -> Vec<Refusal> {
     let mut found = Vec::new();
-    let lower = text.to_lowercase();
-    if let Some(leak) = LEAKS.iter().find(|leak| begins_word(&lower, leak)) {
-        found.push(Refusal::new("leak", *leak));
+    let places = first_places(text);
+    if let Some(leak) = (0..LEAKS.len()).find(|nth| places[*nth].is_some()) {
+        found.push(Refusal::new("leak", LEAKS[leak]));
     }
-    for mark in [
-        "¶",
-        "⏎",
-        "§",
-        "^",
-        "~",
-        "@breaks",
-        "@whom",
-        "@instead",
-        "@principle",
-        "{}",
-        "{{",
-        "[|",
-        "||",
-    ] {
-        if text.contains(mark) {
-            found.push(Refusal::new("slot", mark));
+    for (mark, place) in MARKS.iter().zip(&places[LEAKS.len()..]) {
+        if place.is_some() {
+            found.push(Refusal::new("slot", *mark));
         }
     }
-    for fault in [" ,", " ;", "..,", ",,", ",.", " .\n", "( ", " )", "\" \"", ":.", ";."] {
-        if let Some(at) = text.find(fault) {
-            found.push(Refusal::new("grammar", near(text, at)));
+    for place in &places[LEAKS.len() + MARKS.len()..] {
+        if let Some(at) = place {
+            found.push(Refusal::new("grammar", near(text, *at)));
         }
     }
     let mut before = "";
@@ -229,11 +238,22 @@ fn language(text: &str) -> Vec<Refusal> {
     found
 }
 
-/// Whether a phrase stands in a text and begins where no word is under way: "there is a story" holds
-/// no "here is a story".
-fn begins_word(text: &str, phrase: &str) -> bool {
-    text.match_indices(phrase)
-        .any(|(at, _)| !text[..at].chars().next_back().is_some_and(char::is_alphanumeric))
+/// Where each of [`LEAKS`], [`MARKS`] and [`STRAY`] stands first. A leak counts only where no word is
+/// under way: "there is a story" holds no "here is a story".
+fn first_places(text: &str) -> Vec<Option<usize>> {
+    static SEARCH: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+        let patterns = LEAKS.iter().chain(MARKS).chain(STRAY);
+        AhoCorasick::builder().ascii_case_insensitive(true).build(patterns).ok()
+    });
+    let mut places = vec![None; LEAKS.len() + MARKS.len() + STRAY.len()];
+    let begins = |at: usize| !text[..at].chars().next_back().is_some_and(char::is_alphanumeric);
+    for found in SEARCH.iter().flat_map(|search| search.find_overlapping_iter(text)) {
+        let (nth, at) = (found.pattern().as_usize(), found.start());
+        if places[nth].is_none() && (nth >= LEAKS.len() || begins(at)) {
+            places[nth] = Some(at);
+        }
+    }
+    places
 }
 
 /// A few words from a place on.

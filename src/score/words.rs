@@ -152,7 +152,7 @@ pub fn hash(bytes: &[u8]) -> u32 {
     mix(h)
 }
 
-/// A hasher for keys that [`hash`] or [`join`] made: they are mixed already.
+/// A hasher for keys that [`hash`] or [`join`] made, or of 64 bits: they are mixed already.
 #[derive(Clone, Copy, Default)]
 pub struct Mixed(u64);
 
@@ -168,6 +168,10 @@ impl std::hash::Hasher for Mixed {
     fn write_u32(&mut self, key: u32) {
         // The table takes its tag from the high bits, its slot from the low ones.
         self.0 = u64::from(key) << 32 | u64::from(key);
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
     }
 }
 
