@@ -13,7 +13,8 @@ use crate::shard::codec::{self, Encoder};
 use crate::shard::lines::Chunk;
 use crate::shard::piece::Shard;
 use crate::shard::stored::Stored;
-use crate::shard::{Codec, FieldPaths, Input, Limits, Record, table};
+use crate::shard::table::{self, Table};
+use crate::shard::{Codec, FieldPaths, Input, Limits, Record, columns};
 
 /// Bytes that bare decompression takes at a time, as the block reader does.
 const BLOCK: usize = 256 << 10;
@@ -278,19 +279,21 @@ fn recompress(input: &Input, seen: &mut Seen) -> io::Result<()> {
     Ok(())
 }
 
-/// Decodes every row group as the pass does; `bytes` counts the text.
+/// Decodes the columns of every row group that a scan reads; `bytes` counts the text.
 ///
 /// # Errors
 /// Where a shard cannot be read.
 pub fn decode_tables(inputs: &[Input], fields: &FieldPaths) -> Result<Seen, BenchError> {
     let mut seen = Seen::default();
+    let needed = columns::of_documents(fields);
     for input in inputs {
         let damaged =
             |reason: String| BenchError::Damaged { path: input.path.display().to_string(), reason };
-        let footer = table::footer(input).map_err(|e| damaged(e.to_string()))?;
-        for group in 0..footer.row_groups {
+        let opened = Table::open(input).map_err(|e| damaged(e.to_string()))?;
+        for group in 0..opened.footer().row_groups {
             seen.pieces += 1;
-            let batches = table::row_group(input, group).map_err(|e| damaged(e.to_string()))?;
+            let batches =
+                opened.row_group(group, Some(&needed)).map_err(|e| damaged(e.to_string()))?;
             for batch in batches {
                 let batch = batch.map_err(damaged)?;
                 seen.records += batch.num_rows() as u64;

@@ -66,14 +66,7 @@ impl Sketch {
         let text = product.all_text();
         let list = hashes(&text);
         let grams = [1, 2, 3, 4].map(|n| list.windows(n).map(gram).collect::<Vec<u64>>());
-        let mut signature = [u32::MAX; HASHES];
-        for shingle in list.windows(SHINGLE).map(gram) {
-            for (nth, slot) in signature.iter_mut().enumerate() {
-                let mixed = (shingle ^ (nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-                    .wrapping_mul(0xd6e8_feb8_6659_fd93);
-                *slot = (*slot).min((mixed >> 32) as u32);
-            }
-        }
+        let signature = signature(&list);
         let mut seen = HashSet::new();
         let sentences = sentences(&text).filter(|s| seen.insert(*s)).collect();
         let mut names: Vec<String> = Vec::new();
@@ -111,6 +104,19 @@ fn gram(words: &[u64]) -> u64 {
         .iter()
         .fold(0_u64, |all, word| (all.rotate_left(23) ^ word).wrapping_mul(0x9fb2_1c65_1e98_df25));
     joined ^ (joined >> 32)
+}
+
+/// The MinHash signature over the shingles of a text, given by the hashes of its words.
+fn signature(words: &[u64]) -> [u32; HASHES] {
+    let mut signature = [u32::MAX; HASHES];
+    for shingle in words.windows(SHINGLE).map(gram) {
+        for (nth, slot) in signature.iter_mut().enumerate() {
+            let mixed = (shingle ^ (nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+                .wrapping_mul(0xd6e8_feb8_6659_fd93);
+            *slot = (*slot).min((mixed >> 32) as u32);
+        }
+    }
+    signature
 }
 
 /// Hashes of the sentences of eight words or more.
@@ -229,17 +235,8 @@ mod tests {
     use super::*;
 
     fn sketch(text: &str) -> Sketch {
-        let list: Vec<String> = words(text).collect();
-        let mut signature = [u32::MAX; HASHES];
-        for shingle in list.windows(SHINGLE).map(gram) {
-            for (nth, slot) in signature.iter_mut().enumerate() {
-                let mixed = (shingle ^ (nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-                    .wrapping_mul(0xd6e8_feb8_6659_fd93 | 1);
-                *slot = (*slot).min((mixed >> 32) as u32);
-            }
-        }
         Sketch {
-            signature,
+            signature: signature(&hashes(text)),
             sentences: sentences(text).collect(),
             names: Vec::new(),
             grams: Default::default(),

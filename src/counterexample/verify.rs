@@ -210,10 +210,8 @@ fn language(text: &str) -> Vec<Refusal> {
             found.push(Refusal::new("slot", *mark));
         }
     }
-    for place in &places[LEAKS.len() + MARKS.len()..] {
-        if let Some(at) = place {
-            found.push(Refusal::new("grammar", near(text, *at)));
-        }
+    for at in places[LEAKS.len() + MARKS.len()..].iter().flatten() {
+        found.push(Refusal::new("grammar", near(text, *at)));
     }
     let mut before = "";
     for word in text.split(' ').filter(|w| !w.is_empty()) {

@@ -98,7 +98,7 @@ impl Worker<'_> {
                 &document,
                 &verdict,
                 &json,
-                given.metadata.as_deref(),
+                given.metadata().as_deref(),
                 &mut row,
                 counts,
             );

@@ -17,7 +17,7 @@ use crate::apply::CHAT_FIELDS;
 use crate::attribute;
 use crate::ledger::DamageNote;
 use crate::score::Verdict;
-use crate::shard::columns::Columns;
+use crate::shard::columns::{self, Columns};
 use crate::shard::piece::Shard;
 use crate::shard::table::{self, Table};
 use crate::shard::{Format, Input, output};
@@ -57,7 +57,9 @@ pub fn piece(
         byte: 0,
         after_damage: false,
     };
-    for batch in opened.row_group(nth).map_err(fail)? {
+    // A scan writes no documents, so it reads no more than it scores.
+    let needed = scan_only.then(|| columns::of_documents(&worker.config.fields));
+    for batch in opened.row_group(nth, needed.as_deref()).map_err(fail)? {
         let batch = match batch {
             Ok(batch) => batch,
             Err(message) => {

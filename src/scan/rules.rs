@@ -25,6 +25,9 @@ pub struct RuleHit {
     pub strength: f32,
 }
 
+/// Atom hits of a signal that is tried on every document.
+const ALWAYS: u32 = u32::MAX;
+
 /// What a scan found; borrowed from the scanner's scratch.
 #[derive(Debug, Default)]
 pub struct Scan {
@@ -42,7 +45,8 @@ pub struct Scanner {
     scan: Scan,
     /// For each signal of each rule, its matches in this document once they were asked for.
     found: Vec<Option<Vec<Span>>>,
-    present: Vec<bool>,
+    /// For each signal how often its atoms stand in this document; [`ALWAYS`] where that is not known.
+    atoms: Vec<u32>,
 }
 
 /// What all scanners of a filter set share.
@@ -104,14 +108,14 @@ impl Scanner {
     #[must_use]
     pub fn new(filters: Arc<FilterSet>) -> Self {
         let (plan, scan) = (Arc::default(), Scan::default());
-        Self { filters, plan, scan, found: Vec::new(), present: Vec::new() }
+        Self { filters, plan, scan, found: Vec::new(), atoms: Vec::new() }
     }
 
     /// Another scanner with the same filters, for another thread: what is compiled is shared.
     #[must_use]
     pub fn fork(&self) -> Self {
         let (filters, plan) = (self.filters.clone(), self.plan.clone());
-        Self { filters, plan, scan: Scan::default(), found: Vec::new(), present: Vec::new() }
+        Self { filters, plan, scan: Scan::default(), found: Vec::new(), atoms: Vec::new() }
     }
 
     fn plan(&self) -> &Plan {
@@ -175,18 +179,18 @@ impl Scanner {
         let shared = self.plan.clone();
         let plan = shared.get_or_init(|| Plan::new(&self.filters));
         let search = plan.atoms.as_ref().filter(|_| use_atoms && !folds);
-        self.present.clear();
-        self.present.resize(plan.signals.len(), search.is_none());
+        self.atoms.clear();
+        self.atoms.resize(plan.signals.len(), if search.is_none() { ALWAYS } else { 0 });
         for signal in &plan.always {
-            self.present[*signal] = true;
+            self.atoms[*signal] = ALWAYS;
         }
         let Some(search) = search else { return };
         let Ok(hits) = search.try_find_overlapping_iter(text) else {
-            return self.present.fill(true);
+            return self.atoms.fill(ALWAYS);
         };
         for hit in hits {
             for signal in &plan.wanted_by[hit.pattern().as_usize()] {
-                self.present[*signal] = true;
+                self.atoms[*signal] = self.atoms[*signal].saturating_add(1);
             }
         }
     }
@@ -196,7 +200,7 @@ impl Scanner {
         let slot = self.plan().first[rule] + signal;
         if self.found[slot].is_none() {
             let mut found = Vec::new();
-            if self.present[slot] {
+            if self.atoms[slot] > 0 {
                 match &self.filters.rules()[rule].signals[signal] {
                     Signal::Mind => found.extend_from_slice(&self.scan.mentions.minds),
                     Signal::Pattern(pattern) => {
@@ -213,16 +217,18 @@ impl Scanner {
         let condition = &rule.file.condition;
         let index = |name: &String| rule.signal(name);
         let all: Vec<usize> = condition.all.iter().filter_map(index).collect();
-        // What can be ruled out without a search comes first.
+        // What can be ruled out without a search comes first, then what is likeliest to be missing.
         let first = self.plan().first[r];
-        let possible = |signal: &usize| match rule.signals[*signal] {
-            Signal::Mind => !self.scan.mentions.minds.is_empty(),
-            Signal::Pattern(_) => self.present[first + signal],
+        let hits = |signal: &usize| match rule.signals[*signal] {
+            Signal::Mind => self.scan.mentions.minds.len().min(1) as u32,
+            Signal::Pattern(_) => self.atoms[first + signal],
         };
-        if !all.iter().all(possible) {
+        if all.iter().any(|signal| hits(signal) == 0) {
             return None;
         }
-        for signal in &all {
+        let mut rarest_first = all.clone();
+        rarest_first.sort_by_key(hits);
+        for signal in &rarest_first {
             if self.matches(r, *signal, text).is_empty() {
                 return None;
             }

@@ -18,6 +18,14 @@ pub struct Columns {
     note: Option<ArrayRef>,
 }
 
+/// The top-level columns in which a document of these fields can lie.
+#[must_use]
+pub fn of_documents(fields: &FieldPaths) -> Vec<&str> {
+    let paths = [&fields.text, &fields.id, &fields.source].map(String::as_str);
+    let roots = paths.iter().filter_map(|path| path.split('.').next());
+    paths.iter().copied().chain(roots).chain(CHAT_KEYS).collect()
+}
+
 /// What a row holds.
 pub struct Given<'r> {
     pub id: Option<String>,
@@ -25,8 +33,8 @@ pub struct Given<'r> {
     pub text: Option<&'r str>,
     /// Where it has no text: a chat column's name and value.
     pub chat: Option<(&'r str, Value)>,
-    /// The `metadata` column as JSON.
-    pub metadata: Option<String>,
+    columns: &'r Columns,
+    row: usize,
 }
 
 impl Columns {
@@ -66,7 +74,8 @@ impl Columns {
             source: scalar(self.source.as_ref(), row),
             text,
             chat: chat.map(|(name, column)| (*name, table::value(column, row))),
-            metadata: json(self.metadata.as_ref(), row),
+            columns: self,
+            row,
         }
     }
 
@@ -78,6 +87,12 @@ impl Columns {
 }
 
 impl Given<'_> {
+    /// The `metadata` column as JSON; made when it is asked for, as most rows need none.
+    #[must_use]
+    pub fn metadata(&self) -> Option<String> {
+        json(self.columns.metadata.as_ref(), self.row)
+    }
+
     /// The chat as a JSON record; an empty one where the row holds a text.
     #[must_use]
     pub fn chat_json(&self) -> String {

@@ -139,7 +139,7 @@ fn rows<E: From<ReadError>>(
         |message: String| ReadError::Parquet { path: input.path.display().to_string(), message };
     let opened = Table::open(input).map_err(|e| fail(e.to_string()))?;
     let (mut unread, mut nth) = (0, opened.rows_before(group));
-    for batch in opened.row_group(group).map_err(|e| fail(e.to_string()))? {
+    for batch in opened.row_group(group, None).map_err(|e| fail(e.to_string()))? {
         let Ok(batch) = batch else { return Ok((unread + 1, ControlFlow::Continue(()))) };
         let columns = Columns::of(&batch, fields).map_err(fail)?;
         for row in 0..batch.num_rows() {
@@ -154,7 +154,8 @@ fn rows<E: From<ReadError>>(
                 given.id.clone().unwrap_or_else(|| format!("{}:{nth}", input.name())).into();
             document.source = given.source.clone().map(Into::into);
             let note = columns.note(row);
-            let (metadata, note) = (given.metadata.as_deref(), note.as_deref());
+            let metadata = given.metadata();
+            let (metadata, note) = (metadata.as_deref(), note.as_deref());
             let beside = Beside::Row(&batch, row);
             if take(&Found { document: &document, metadata, note, beside })?.is_break() {
                 return Ok((unread, ControlFlow::Break(())));

@@ -10,10 +10,10 @@ use arrow_array::{
     Array, ArrayRef, LargeStringArray, RecordBatch, StringArray, StringViewArray, StructArray,
 };
 use arrow_schema::{ArrowError, DataType, FieldRef, SchemaRef};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::Compression;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
@@ -77,19 +77,31 @@ impl Table {
         groups.map(|g| g.num_rows().try_into().unwrap_or(0u64)).sum()
     }
 
-    /// The batches of one row group, all columns.
+    /// The batches of one row group: all columns, or only the top-level ones of these names.
     ///
     /// # Errors
     /// Where the file cannot be opened; damage in pages shows in the items.
     pub fn row_group(
         &self,
         group: usize,
+        only: Option<&[&str]>,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, String>> + use<>, ParquetError> {
+        let schema = self.metadata.parquet_schema();
+        let wanted = match only {
+            None => ProjectionMask::all(),
+            Some(names) => {
+                let roots = schema.root_schema().get_fields().iter().enumerate();
+                let named = roots.filter(|(_, root)| names.contains(&root.name()));
+                ProjectionMask::roots(schema, named.map(|(nth, _)| nth))
+            }
+        };
         let columns = self.metadata.metadata().row_groups().get(group);
         let ranges: Vec<_> = columns
             .iter()
             .flat_map(|group| group.columns())
-            .filter_map(|column| {
+            .enumerate()
+            .filter(|(leaf, _)| wanted.leaf_included(*leaf))
+            .filter_map(|(_, column)| {
                 let (start, length) = (column.data_page_offset(), column.compressed_size());
                 let start = column.dictionary_page_offset().map_or(start, |d| d.min(start));
                 let (start, length) = (usize::try_from(start).ok()?, usize::try_from(length).ok()?);
@@ -99,7 +111,8 @@ impl Table {
         let chunks = self.chunks.side_by_side(&self.input, &ranges)?;
         let builder =
             ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, self.metadata.clone());
-        let reader = builder.with_row_groups(vec![group]).with_batch_size(BATCH).build()?;
+        let builder = builder.with_projection(wanted).with_row_groups(vec![group]);
+        let reader = builder.with_batch_size(BATCH).build()?;
         Ok(reader.map(|batch| batch.map_err(|error| error.to_string())))
     }
 }
@@ -120,7 +133,7 @@ pub fn row_group(
     input: &Input,
     group: usize,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, String>> + use<>, ParquetError> {
-    Table::open(input)?.row_group(group)
+    Table::open(input)?.row_group(group, None)
 }
 
 /// A writer of part or whole files with the given compression.
