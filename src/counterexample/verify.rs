@@ -14,6 +14,7 @@ use crate::document::Document;
 use crate::portrait::{moralising, words};
 use crate::score::Judge;
 use crate::taxonomy::Category;
+use crate::text::sentences;
 
 /// Limits of the verifier.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
@@ -224,6 +225,15 @@ fn language(text: &str) -> Vec<Refusal> {
         }
         before = word;
     }
+    for pair in sentences(text).windows(2) {
+        let [one, other] = [pair[0], pair[1]].map(|span| span.of(text));
+        if one == other && one.contains(' ') {
+            found.push(Refusal::new(
+                "grammar",
+                format!("said twice: {}", near(text, pair[1].start)),
+            ));
+        }
+    }
     for paragraph in text.split("\n\n") {
         let quotes = paragraph.matches('"').count();
         if quotes % 2 == 1 {
@@ -360,6 +370,7 @@ mod tests {
         assert!(reasons("There is a story about that.").is_empty());
         assert_eq!(reasons("It asked the the clerk."), ["grammar"]);
         assert_eq!(reasons("She said \"no."), ["grammar"]);
+        assert_eq!(reasons("A pigeon came by. A pigeon came by. Then rain."), ["grammar"]);
         assert_eq!(reasons("It waited @breaks."), ["slot"]);
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Float32Array, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
+use parquet::errors::ParquetError;
 use serde_json::Value;
 
 use super::journal::PiecePage;
@@ -32,8 +33,15 @@ pub fn piece(
     page: &mut PiecePage,
 ) -> Result<(), RunError> {
     let input = &shard.input;
-    let fail = |error: parquet::errors::ParquetError| parquet_error(input, &error);
-    let opened = Table::open(input).map_err(fail)?;
+    let fail = |error: ParquetError| parquet_error(input, &error);
+    let (opened, batches) = match open(input, nth, worker.config) {
+        Ok(opened) => opened,
+        Err(error) => {
+            let message = format!("row group {nth}: {error}");
+            page.damage.push(DamageNote { byte_offset: 0, message });
+            return Ok(());
+        }
+    };
     let footer = opened.footer();
     let with_note = with_note(&footer.schema);
     let scan_only = worker.config.scan_only;
@@ -57,9 +65,7 @@ pub fn piece(
         byte: 0,
         after_damage: false,
     };
-    // A scan writes no documents, so it reads no more than it scores.
-    let needed = scan_only.then(|| columns::of_documents(&worker.config.fields));
-    for batch in opened.row_group(nth, needed.as_deref()).map_err(fail)? {
+    for batch in batches {
         let batch = match batch {
             Ok(batch) => batch,
             Err(message) => {
@@ -93,6 +99,19 @@ pub fn piece(
     Ok(())
 }
 
+/// A table and the batches of one row group. A scan writes no documents, so it reads no more than it
+/// scores.
+fn open(
+    input: &Input,
+    nth: usize,
+    config: &RunConfig,
+) -> Result<(Table, impl Iterator<Item = Result<RecordBatch, String>> + use<>), ParquetError> {
+    let table = Table::open(input)?;
+    let needed = config.scan_only.then(|| columns::of_documents(&config.fields));
+    let batches = table.row_group(nth, needed.as_deref())?;
+    Ok((table, batches))
+}
+
 /// Joins the parts of a finished Parquet shard.
 pub fn join(config: &RunConfig, input: &Input, pieces: usize) -> Result<(), RunError> {
     let folder = parts::folder(&config.out, input);
@@ -103,14 +122,19 @@ pub fn join(config: &RunConfig, input: &Input, pieces: usize) -> Result<(), RunE
         let to = kind.path(&config.out, input);
         let files: Vec<_> =
             (0..pieces).map(|p| parts::part(&folder, p, kind)).filter(|p| p.exists()).collect();
+        // A file without row groups stays one: its schema alone.
+        let schema = match kind {
+            _ if !files.is_empty() => None,
+            Kind::Documents => match table::footer(input) {
+                Ok(footer) => Some(with_note(&footer.schema)),
+                // Its row groups could not be read either, which is noted with them.
+                Err(_) if pieces > 0 => continue,
+                Err(error) => return Err(parquet_error(input, &error)),
+            },
+            _ => Some(attribute_schema()),
+        };
         let mut out = output::Atomic::create(&to).map_err(|e| RunError::io(&to, e))?;
-        if files.is_empty() {
-            // A file without row groups stays one: its schema alone.
-            let schema = if kind == Kind::Documents {
-                with_note(&table::footer(input).map_err(|e| parquet_error(input, &e))?.schema)
-            } else {
-                attribute_schema()
-            };
+        if let Some(schema) = schema {
             ArrowWriter::try_new(&mut out, schema, None)
                 .and_then(ArrowWriter::close)
                 .map_err(|e| parquet_error(input, &e))?;
@@ -130,7 +154,7 @@ pub fn join(config: &RunConfig, input: &Input, pieces: usize) -> Result<(), RunE
     Ok(())
 }
 
-fn parquet_error(input: &Input, error: &parquet::errors::ParquetError) -> RunError {
+fn parquet_error(input: &Input, error: &ParquetError) -> RunError {
     RunError::Parquet { path: input.path.display().to_string(), message: error.to_string() }
 }
 
@@ -179,7 +203,7 @@ pub(super) fn document_batch(
     schema: &SchemaRef,
     rows: &[Row],
     text_field: &str,
-) -> Result<RecordBatch, parquet::errors::ParquetError> {
+) -> Result<RecordBatch, ParquetError> {
     let mut indices = Vec::new();
     let mut notes: Vec<Option<&str>> = Vec::new();
     let mut texts: Vec<Option<&str>> = Vec::new();
@@ -196,9 +220,9 @@ pub(super) fn document_batch(
     let text_column = table::top_column(batch, text_field);
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
     for field in schema.fields().iter().filter(|f| f.name() != "parable") {
-        let column = batch.column_by_name(field.name()).ok_or_else(|| {
-            parquet::errors::ParquetError::General(format!("column `{}` is gone", field.name()))
-        })?;
+        let column = batch
+            .column_by_name(field.name())
+            .ok_or_else(|| ParquetError::General(format!("column `{}` is gone", field.name())))?;
         let taken = arrow_select::take::take(column, &indices, None)?;
         let chat = CHAT_FIELDS.contains(&field.name().as_str());
         columns.push(if Some(field.name().as_str()) == text_column {
@@ -215,7 +239,7 @@ pub(super) fn document_batch(
 }
 
 /// The attribute rows, one for each row that came in.
-pub(super) fn attribute_batch(rows: &[Row]) -> Result<RecordBatch, parquet::errors::ParquetError> {
+pub(super) fn attribute_batch(rows: &[Row]) -> Result<RecordBatch, ParquetError> {
     let empty = attribute::scores(&Verdict::default());
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(rows.iter().map(|row| Some(row.id.as_str())).collect::<StringArray>()),
