@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-COMMAND = ["generate", "--from-inventory", "400", "--format", "all", "--seed", "21"]
+COMMAND = ["generate", "--from-inventory", "400", "--format", "all", "--seed", "20"]
 SHOWN = [
     "short_story", "play_scene", "shift_log", "letter_to_friend", "textbook_passage", "museum_label", "oral_history",
     "scratchpad", "difficult_advice", "chat_agent", "pair_pushback", "revised_reply",
