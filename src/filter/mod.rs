@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 pub use lexicon::{FilterError, Lexicons};
 pub use pattern::{Compile, Pattern};
-pub use rule::{Rule, RuleFile, Scope, Signal, Target, Window};
+pub use rule::{Condition, Rule, RuleFile, Scope, Signal, Target, Window};
 
 /// One definition file: its name below the filter folder and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]

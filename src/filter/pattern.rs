@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use regex_automata::meta;
+use regex_automata::{Anchored, meta};
 use regex_syntax::hir::literal::{ExtractKind, Extractor, Seq};
 
 use super::lexicon::Lexicons;
@@ -23,7 +23,15 @@ const SHORTEST_ATOM: usize = 2;
 pub struct Pattern {
     source: String,
     engine: OnceLock<Engine>,
-    atoms: OnceLock<Vec<String>>,
+    atoms: OnceLock<Atoms>,
+}
+
+/// Lower-case literals of which every match holds at least one.
+#[derive(Debug, Default)]
+struct Atoms {
+    literals: Vec<String>,
+    /// Every match begins with one of them.
+    lead: bool,
 }
 
 #[derive(Debug)]
@@ -91,7 +99,46 @@ impl Pattern {
     /// Lower-case literals of which every match holds at least one; empty where none could be
     /// derived: then the pattern is always tried.
     pub fn atoms(&self) -> &[String] {
+        &self.derived().literals
+    }
+
+    fn derived(&self) -> &Atoms {
         self.atoms.get_or_init(|| atoms(&without_look_around(&self.source)))
+    }
+
+    /// The same matches as [`Pattern::find`] in the whole text, where the places of its atoms are
+    /// known (ascending).
+    pub fn find_from(&self, text: &str, starts: &[usize], found: &mut Vec<Span>) {
+        if !self.derived().lead {
+            return self.find(text, Span::new(0, text.len()), found);
+        }
+        let begins_here = |regex: &meta::Regex, at: usize| {
+            let input = regex_automata::Input::new(text).range(at..).anchored(Anchored::Yes);
+            regex.find(input)
+        };
+        let mut free = 0;
+        for at in starts {
+            if *at < free {
+                continue;
+            }
+            let hit = match self.engine() {
+                Engine::Faulty => return,
+                Engine::Linear(regex) => begins_here(regex, *at).map(|m| Span::new(*at, m.end())),
+                Engine::LookAround { strict, loose } => {
+                    let no = loose.as_deref().is_some_and(|l| begins_here(l, *at).is_none());
+                    if no {
+                        continue;
+                    }
+                    // An error is the backtrack limit: the rest of this text counts as no match.
+                    let Ok(Some(m)) = strict.find_from_pos(text, *at) else { return };
+                    Some(Span::new(m.start(), m.end()))
+                }
+            };
+            if let Some(hit) = hit {
+                free = hit.end;
+                found.push(hit);
+            }
+        }
     }
 
     /// Matches in `text` between two offsets, in order, not overlapping.
@@ -275,24 +322,32 @@ fn closing(text: &str) -> usize {
     text.len()
 }
 
+/// Shortest leading atoms that are taken although others would be longer: where a match begins with
+/// its atom it is only looked for there.
+const SHORTEST_LEAD: usize = 3;
+
 /// Literals of which each match begins or ends with one, lower-cased; empty where there is no such
 /// finite set of useful length.
-fn atoms(pattern: &str) -> Vec<String> {
+fn atoms(pattern: &str) -> Atoms {
     // Case is folded by the search for atoms; folded here it would multiply the literals.
     let cased = pattern.replace("(?i)", "").replace("(?im)", "(?m)").replace("(?i:", "(?:");
-    let Ok(hir) = regex_syntax::parse(&cased) else { return Vec::new() };
-    let best = [ExtractKind::Prefix, ExtractKind::Suffix]
-        .into_iter()
-        .filter_map(|kind| {
-            let seq = Extractor::new()
-                .kind(kind)
-                .limit_total(MOST_ATOMS * 8)
-                .limit_class(60)
-                .extract(&hir);
-            usable(&seq)
-        })
-        .max_by_key(|atoms| atoms.iter().map(String::len).min().unwrap_or(0));
-    best.unwrap_or_default()
+    let Ok(hir) = regex_syntax::parse(&cased) else { return Atoms::default() };
+    let of = |kind: ExtractKind| {
+        let mut extractor = Extractor::new();
+        let seq = extractor.kind(kind).limit_total(MOST_ATOMS * 8).limit_class(60).extract(&hir);
+        usable(&seq)
+    };
+    let shortest = |atoms: &[String]| atoms.iter().map(String::len).min().unwrap_or(0);
+    let tail = |literals| Atoms { literals, lead: false };
+    match (of(ExtractKind::Prefix), of(ExtractKind::Suffix)) {
+        (Some(lead), Some(end))
+            if shortest(&lead) < SHORTEST_LEAD && shortest(&lead) < shortest(&end) =>
+        {
+            tail(end)
+        }
+        (Some(literals), _) => Atoms { literals, lead: true },
+        (None, end) => end.map(tail).unwrap_or_default(),
+    }
 }
 
 fn usable(seq: &Seq) -> Option<Vec<String>> {

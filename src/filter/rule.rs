@@ -145,6 +145,33 @@ pub struct Rule {
     pub window: Window,
     /// In the order of `file.signals`.
     pub signals: Vec<Signal>,
+    pub condition: Condition,
+}
+
+/// The names of a condition as numbers of signals.
+#[derive(Debug, Default)]
+pub struct Condition {
+    pub all: Vec<usize>,
+    pub any: Vec<usize>,
+    pub none: Vec<usize>,
+    /// How many of which.
+    pub at_least: Option<(usize, Vec<usize>)>,
+    pub order: Vec<usize>,
+}
+
+impl Condition {
+    fn new(file: &RuleFile) -> Self {
+        let number = |name: &String| file.signals.keys().position(|key| key == name);
+        let numbers = |names: &[String]| names.iter().filter_map(number).collect();
+        let table = &file.condition;
+        Self {
+            all: numbers(&table.all),
+            any: numbers(&table.any),
+            none: numbers(&table.none),
+            at_least: table.at_least.as_ref().map(|a| (a.count, numbers(&a.of))),
+            order: numbers(&table.order),
+        }
+    }
 }
 
 impl Rule {
@@ -171,13 +198,8 @@ impl Rule {
                 .map_err(|e| meaning(format!("signal `{name}`: {e}")))?;
             signals.push(signal);
         }
-        Ok(Self { file, path: source.path.clone(), target, window, signals })
-    }
-
-    /// Index of a signal by its name; names were checked when the rule was parsed.
-    #[must_use]
-    pub fn signal(&self, name: &str) -> Option<usize> {
-        self.file.signals.keys().position(|key| key == name)
+        let condition = Condition::new(&file);
+        Ok(Self { file, path: source.path.clone(), target, window, signals, condition })
     }
 }
 

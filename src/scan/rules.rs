@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-
+use super::atoms::{Atoms, Places, Wanted};
 use super::mentions::{MentionFinder, Mentions};
 use crate::document::{Document, Role, Turn, turns};
 use crate::filter::{Compile, FilterSet, Pattern, Rule, Scope, Signal, Window};
@@ -25,9 +24,6 @@ pub struct RuleHit {
     pub strength: f32,
 }
 
-/// Atom hits of a signal that is tried on every document.
-const ALWAYS: u32 = u32::MAX;
-
 /// What a scan found; borrowed from the scanner's scratch.
 #[derive(Debug, Default)]
 pub struct Scan {
@@ -41,60 +37,29 @@ pub struct Scan {
 /// Finds rule hits; one per thread, as it keeps scratch.
 pub struct Scanner {
     filters: Arc<FilterSet>,
+    wanted: Wanted,
     plan: Arc<OnceLock<Plan>>,
     scan: Scan,
     /// For each signal of each rule, its matches in this document once they were asked for.
     found: Vec<Option<Vec<Span>>>,
-    /// For each signal how often its atoms stand in this document; [`ALWAYS`] where that is not known.
-    atoms: Vec<u32>,
+    /// Where this document has the atoms of the signals.
+    places: Places,
+    /// Where mentions of artificial minds begin in it.
+    minds: Vec<usize>,
 }
 
 /// What all scanners of a filter set share.
 struct Plan {
     finder: Option<Arc<MentionFinder>>,
-    atoms: Option<AhoCorasick>,
-    /// Atom → the signals that need it, as indices into `signals`.
-    wanted_by: Vec<Vec<usize>>,
-    /// `(rule, signal)` in order.
-    signals: Vec<(usize, usize)>,
-    /// First of a rule's signals.
-    first: Vec<usize>,
-    /// Signals without atoms: tried on every document.
-    always: Vec<usize>,
+    atoms: Atoms,
     negation: Option<Pattern>,
 }
 
 impl Plan {
-    fn new(filters: &FilterSet) -> Self {
-        let (mut signals, mut first, mut always) = (Vec::new(), Vec::new(), Vec::new());
-        let mut atoms: std::collections::BTreeMap<&str, Vec<usize>> = Default::default();
-        for (r, rule) in filters.rules().iter().enumerate() {
-            first.push(signals.len());
-            for (s, signal) in rule.signals.iter().enumerate() {
-                match signal {
-                    Signal::Pattern(pattern) if !pattern.atoms().is_empty() => {
-                        for atom in pattern.atoms() {
-                            atoms.entry(atom).or_default().push(signals.len());
-                        }
-                    }
-                    _ => always.push(signals.len()),
-                }
-                signals.push((r, s));
-            }
-        }
-        let search = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::DFA))
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .build(atoms.keys())
-            .ok();
+    fn new(filters: &FilterSet, wanted: Wanted) -> Self {
         Self {
             finder: MentionFinder::new(filters).ok(),
-            atoms: search,
-            wanted_by: atoms.into_values().collect(),
-            signals,
-            first,
-            always,
+            atoms: Atoms::new(filters, wanted),
             negation: Pattern::parse(
                 r"(?i)\b(?:not|never|\w+n['’]t|cannot|refus\w+ to|declin\w+ to|without|no longer|rather than|instead of|unable to|avoid\w*)\b(?:\W+\w+){0,3}\W*$",
                 Compile::WhenNeeded,
@@ -107,19 +72,28 @@ impl Plan {
 impl Scanner {
     #[must_use]
     pub fn new(filters: Arc<FilterSet>) -> Self {
-        let (plan, scan) = (Arc::default(), Scan::default());
-        Self { filters, plan, scan, found: Vec::new(), atoms: Vec::new() }
+        Self::of(filters, Wanted::All, Arc::default())
+    }
+
+    /// A scanner that runs some of the rules only.
+    #[must_use]
+    pub fn only(filters: Arc<FilterSet>, wanted: Wanted) -> Self {
+        Self::of(filters, wanted, Arc::default())
     }
 
     /// Another scanner with the same filters, for another thread: what is compiled is shared.
     #[must_use]
     pub fn fork(&self) -> Self {
-        let (filters, plan) = (self.filters.clone(), self.plan.clone());
-        Self { filters, plan, scan: Scan::default(), found: Vec::new(), atoms: Vec::new() }
+        Self::of(self.filters.clone(), self.wanted, self.plan.clone())
+    }
+
+    fn of(filters: Arc<FilterSet>, wanted: Wanted, plan: Arc<OnceLock<Plan>>) -> Self {
+        let (scan, places) = (Scan::default(), Places::default());
+        Self { filters, wanted, plan, scan, found: Vec::new(), places, minds: Vec::new() }
     }
 
     fn plan(&self) -> &Plan {
-        self.plan.get_or_init(|| Plan::new(&self.filters))
+        self.plan.get_or_init(|| Plan::new(&self.filters, self.wanted))
     }
 
     /// Scans one document.
@@ -154,127 +128,135 @@ impl Scanner {
         self.scan.quotes = quotes(text);
         self.scan.turns = turns(document);
         self.scan.hits.clear();
-        let finder = self.plan().finder.clone();
-        if let Some(finder) = finder {
+        let shared = self.plan.clone();
+        let plan = shared.get_or_init(|| Plan::new(&self.filters, self.wanted));
+        if let Some(finder) = &plan.finder {
             finder.find(text, &mut self.scan.mentions);
         }
-        let signals = self.plan().signals.len();
+        self.minds.clear();
+        self.minds.extend(self.scan.mentions.minds.iter().map(|mind| mind.start));
         self.found.clear();
-        self.found.resize(signals, None);
-        self.mark_present(text, use_atoms);
+        self.found.resize(plan.atoms.signals(), None);
+        plan.atoms.locate(text, use_atoms, &mut self.places);
         let filters = self.filters.clone();
         watch(None);
-        for (r, rule) in filters.rules().iter().enumerate() {
-            if let Some(span) = self.rule(r, rule, text) {
-                self.scan.hits.push(RuleHit { rule: r, span, strength: rule.file.strength });
+        for r in &plan.atoms.rules {
+            let rule = &filters.rules()[*r];
+            if let Some(span) = self.rule(plan, *r, rule, text) {
+                self.scan.hits.push(RuleHit { rule: *r, span, strength: rule.file.strength });
             }
-            watch(Some(r));
+            watch(Some(*r));
         }
         &self.scan
     }
 
-    fn mark_present(&mut self, text: &str, use_atoms: bool) {
-        // `(?i)` folds the Kelvin sign and the long s onto k and s; the atoms do not.
-        let folds = text.contains(['\u{212a}', '\u{17f}']);
-        let shared = self.plan.clone();
-        let plan = shared.get_or_init(|| Plan::new(&self.filters));
-        let search = plan.atoms.as_ref().filter(|_| use_atoms && !folds);
-        self.atoms.clear();
-        self.atoms.resize(plan.signals.len(), if search.is_none() { ALWAYS } else { 0 });
-        for signal in &plan.always {
-            self.atoms[*signal] = ALWAYS;
-        }
-        let Some(search) = search else { return };
-        let Ok(hits) = search.try_find_overlapping_iter(text) else {
-            return self.atoms.fill(ALWAYS);
-        };
-        for hit in hits {
-            for signal in &plan.wanted_by[hit.pattern().as_usize()] {
-                self.atoms[*signal] = self.atoms[*signal].saturating_add(1);
-            }
-        }
-    }
-
-    /// The matches of a signal in the whole text, found once.
-    fn matches(&mut self, rule: usize, signal: usize, text: &str) -> &[Span] {
-        let slot = self.plan().first[rule] + signal;
-        if self.found[slot].is_none() {
+    /// Finds the matches of a signal in the whole text, once; tells whether there are any.
+    fn search(&mut self, plan: &Plan, slot: usize, signal: &Signal, text: &str) -> bool {
+        let found = self.found[slot].get_or_insert_with(|| {
             let mut found = Vec::new();
-            if self.atoms[slot] > 0 {
-                match &self.filters.rules()[rule].signals[signal] {
-                    Signal::Mind => found.extend_from_slice(&self.scan.mentions.minds),
-                    Signal::Pattern(pattern) => {
-                        pattern.find(text, Span::new(0, text.len()), &mut found)
-                    }
-                }
+            match signal {
+                Signal::Mind => found.extend_from_slice(&self.scan.mentions.minds),
+                Signal::Pattern(_) if !plan.atoms.possible(slot, &self.places) => {}
+                Signal::Pattern(pattern) => match plan.atoms.starts(slot, &self.places) {
+                    Some(starts) => pattern.find_from(text, starts, &mut found),
+                    None => pattern.find(text, Span::new(0, text.len()), &mut found),
+                },
             }
-            self.found[slot] = Some(found);
-        }
-        self.found[slot].as_deref().unwrap_or_default()
+            found
+        });
+        !found.is_empty()
     }
 
-    fn rule(&mut self, r: usize, rule: &Rule, text: &str) -> Option<Span> {
-        let condition = &rule.file.condition;
-        let index = |name: &String| rule.signal(name);
-        let all: Vec<usize> = condition.all.iter().filter_map(index).collect();
+    fn rule(&mut self, plan: &Plan, r: usize, rule: &Rule, text: &str) -> Option<Span> {
         // What can be ruled out without a search comes first, then what is likeliest to be missing.
-        let first = self.plan().first[r];
-        let hits = |signal: &usize| match rule.signals[*signal] {
-            Signal::Mind => self.scan.mentions.minds.len().min(1) as u32,
-            Signal::Pattern(_) => self.atoms[first + signal],
-        };
-        if all.iter().any(|signal| hits(signal) == 0) {
+        let windows = self.windows(plan, r, rule, text);
+        if windows.is_empty() {
             return None;
         }
-        let mut rarest_first = all.clone();
-        rarest_first.sort_by_key(hits);
-        for signal in &rarest_first {
-            if self.matches(r, *signal, text).is_empty() {
+        let known = |signal: &usize| match rule.signals[*signal] {
+            Signal::Mind => self.minds.len(),
+            Signal::Pattern(_) => {
+                plan.atoms.starts(plan.atoms.slot(r, *signal), &self.places).map_or(0, <[_]>::len)
+            }
+        };
+        let condition = &rule.condition;
+        let mut rarest_first = condition.all.clone();
+        rarest_first.sort_by_key(known);
+        let slot = |signal: usize| plan.atoms.slot(r, signal);
+        for signal in rarest_first {
+            if !self.search(plan, slot(signal), &rule.signals[signal], text) {
                 return None;
             }
         }
-        let optional: Vec<usize> = condition
-            .any
-            .iter()
-            .chain(&condition.none)
-            .chain(condition.at_least.iter().flat_map(|a| &a.of))
-            .filter_map(index)
-            .collect();
-        for signal in &optional {
-            self.matches(r, *signal, text);
+        let counted = condition.at_least.iter().flat_map(|(_, of)| of);
+        for signal in condition.any.iter().chain(&condition.none).chain(counted) {
+            self.search(plan, slot(*signal), &rule.signals[*signal], text);
         }
-        let windows = windows(rule.window, &self.scan.sentences, text);
-        windows.into_iter().find_map(|window| self.window(r, rule, &all, window, text))
+        windows.into_iter().find_map(|window| self.window(r, rule, window, text))
+    }
+
+    /// The windows in which the rule could hit: those that hold an atom of each signal that it needs.
+    fn windows(&self, plan: &Plan, r: usize, rule: &Rule, text: &str) -> Vec<Span> {
+        let mind = |signal: usize| matches!(rule.signals[signal], Signal::Mind);
+        let slot = |signal: usize| plan.atoms.slot(r, signal);
+        let all = &rule.condition.all;
+        let possible = |signal: &usize| match mind(*signal) {
+            true => !self.minds.is_empty(),
+            false => plan.atoms.possible(slot(*signal), &self.places),
+        };
+        if !all.iter().all(possible) {
+            return Vec::new();
+        }
+        let places = |signal: &usize| match mind(*signal) {
+            true => Some(&self.minds[..]),
+            false => plan.atoms.starts(slot(*signal), &self.places),
+        };
+        let needed: Vec<&[usize]> = all.iter().filter_map(places).collect();
+        let sentences = &self.scan.sentences;
+        let Some(rarest) = needed.iter().min_by_key(|starts| starts.len()) else {
+            return (0..sentences.len()).map(|i| window(rule.window, sentences, i, text)).collect();
+        };
+        let (mut found, mut next) = (Vec::new(), 0);
+        for at in *rarest {
+            // Windows begin with a sentence, and one that begins earlier ends no later.
+            let last = sentences.partition_point(|sentence| sentence.start <= *at);
+            let mut first = last;
+            while first > next && window(rule.window, sentences, first - 1, text).end > *at {
+                first -= 1;
+            }
+            for i in first..last {
+                let span = window(rule.window, sentences, i, text);
+                let holds = |starts: &&[usize]| {
+                    let from = starts.partition_point(|start| *start < span.start);
+                    starts.get(from).is_some_and(|start| *start < span.end)
+                };
+                if needed.iter().all(holds) {
+                    found.push(span);
+                }
+            }
+            next = next.max(last);
+        }
+        found
     }
 
     fn inside(&self, r: usize, signal: usize, window: Span) -> impl Iterator<Item = Span> + '_ {
-        let found = self.found[self.plan().first[r] + signal].as_deref().unwrap_or_default();
+        let found = self.found[self.plan().atoms.slot(r, signal)].as_deref().unwrap_or_default();
         found.iter().copied().filter(move |span| window.contains(*span))
     }
 
     /// Tries one window; gives the extent of the hit.
-    fn window(
-        &self,
-        r: usize,
-        rule: &Rule,
-        all: &[usize],
-        window: Span,
-        text: &str,
-    ) -> Option<Span> {
-        let condition = &rule.file.condition;
-        let index = |name: &String| rule.signal(name);
-        let there = |signal: usize| self.inside(r, signal, window).next().is_some();
-        if !all.iter().all(|signal| there(*signal))
-            || condition.none.iter().filter_map(index).any(there)
-        {
+    fn window(&self, r: usize, rule: &Rule, window: Span, text: &str) -> Option<Span> {
+        let (wanted, condition) = (&rule.condition, &rule.file.condition);
+        let there = |signal: &usize| self.inside(r, *signal, window).next().is_some();
+        if !wanted.all.iter().all(there) || wanted.none.iter().any(there) {
             return None;
         }
-        if !condition.any.is_empty() && !condition.any.iter().filter_map(index).any(there) {
+        let one_of = wanted.any.iter().copied().find(|signal| there(signal));
+        if !wanted.any.is_empty() && one_of.is_none() {
             return None;
         }
-        if let Some(at_least) = &condition.at_least
-            && at_least.of.iter().filter_map(index).filter(|signal| there(*signal)).count()
-                < at_least.count
+        if let Some((count, of)) = &wanted.at_least
+            && of.iter().filter(|signal| there(signal)).count() < *count
         {
             return None;
         }
@@ -284,17 +266,16 @@ impl Scanner {
                 || ((condition.negated || !self.negated(window, span, text))
                     && self.in_scope(&condition.scope, span))
         };
-        let mut chosen: Vec<(usize, Span)> = Vec::with_capacity(all.len());
+        let mut chosen: Vec<(usize, Span)> = Vec::with_capacity(wanted.all.len());
         let mut after = None;
-        for signal in condition.order.iter().filter_map(index) {
+        for signal in wanted.order.iter().copied() {
             let next = self
                 .inside(r, signal, window)
                 .find(|span| after.is_none_or(|at| span.start > at) && usable(signal, *span))?;
             after = Some(next.start);
             chosen.push((signal, next));
         }
-        let one_of = condition.any.iter().filter_map(index).find(|signal| there(*signal));
-        for signal in all.iter().copied().chain(one_of) {
+        for signal in wanted.all.iter().copied().chain(one_of) {
             if !chosen.iter().any(|(s, _)| *s == signal) {
                 chosen.push((
                     signal,
@@ -378,17 +359,14 @@ impl Scanner {
     }
 }
 
-fn windows(window: Window, sentences: &[Span], text: &str) -> Vec<Span> {
-    let ends = |i: usize, start: usize| match window {
+/// The window that begins with sentence `i`.
+fn window(window: Window, sentences: &[Span], i: usize, text: &str) -> Span {
+    let start = sentences[i].start;
+    let end = match window {
         Window::Sentences(n) => {
             sentences[(i + n).min(sentences.len()) - 1].end.min(start + LONGEST_WINDOW)
         }
         Window::Characters(n) => start + n,
     };
-    let mut all = Vec::with_capacity(sentences.len());
-    for (i, sentence) in sentences.iter().enumerate() {
-        let end = text.floor_char_boundary(ends(i, sentence.start).min(text.len()));
-        all.push(Span::new(sentence.start, end.max(sentence.start)));
-    }
-    all
+    Span::new(start, text.floor_char_boundary(end.min(text.len())).max(start))
 }

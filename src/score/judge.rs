@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::document::Document;
 use crate::filter::FilterSet;
-use crate::scan::{GateLevel, Scanner};
+use crate::scan::{GateLevel, Scanner, Wanted};
 
 use super::fasttext::Classifier;
 use super::heads;
@@ -51,7 +51,8 @@ pub struct Judge {
 impl Judge {
     #[must_use]
     pub fn new(model: Arc<Model>, filters: Arc<FilterSet>) -> Self {
-        let (scorer, scanner) = (Scorer::new(model.clone()), Scanner::new(filters.clone()));
+        let scanner = Scanner::only(filters.clone(), Wanted::Categories);
+        let scorer = Scorer::new(model.clone());
         Self { model, filters, aides: Aides::default(), scorer, scanner }
     }
 

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::document::Document;
 use crate::encoder::Encoder;
 use crate::filter::FilterSet;
-use crate::scan::Scanner;
+use crate::scan::{Scanner, Wanted};
 use crate::taxonomy::Category;
 
 use crate::score::calibration::{self, Held};
@@ -106,7 +106,7 @@ pub fn train(
         .par_iter()
         .zip(&folds)
         .map_init(
-            || Scanner::new(filters.clone()),
+            || Scanner::only(filters.clone(), Wanted::Categories),
             |scanner, (label, fold)| Example::read(label, *fold, scanner, filters),
         )
         .collect();
