@@ -106,41 +106,6 @@ impl Pattern {
         self.atoms.get_or_init(|| atoms(&without_look_around(&self.source)))
     }
 
-    /// The same matches as [`Pattern::find`] in the whole text, where the places of its atoms are
-    /// known (ascending).
-    pub fn find_from(&self, text: &str, starts: &[usize], found: &mut Vec<Span>) {
-        if !self.derived().lead {
-            return self.find(text, Span::new(0, text.len()), found);
-        }
-        let begins_here = |regex: &meta::Regex, at: usize| {
-            let input = regex_automata::Input::new(text).range(at..).anchored(Anchored::Yes);
-            regex.find(input)
-        };
-        let mut free = 0;
-        for at in starts {
-            if *at < free {
-                continue;
-            }
-            let hit = match self.engine() {
-                Engine::Faulty => return,
-                Engine::Linear(regex) => begins_here(regex, *at).map(|m| Span::new(*at, m.end())),
-                Engine::LookAround { strict, loose } => {
-                    let no = loose.as_deref().is_some_and(|l| begins_here(l, *at).is_none());
-                    if no {
-                        continue;
-                    }
-                    // An error is the backtrack limit: the rest of this text counts as no match.
-                    let Ok(Some(m)) = strict.find_from_pos(text, *at) else { return };
-                    Some(Span::new(m.start(), m.end()))
-                }
-            };
-            if let Some(hit) = hit {
-                free = hit.end;
-                found.push(hit);
-            }
-        }
-    }
-
     /// Matches in `text` between two offsets, in order, not overlapping.
     pub fn find(&self, text: &str, span: Span, found: &mut Vec<Span>) {
         match self.engine() {
@@ -152,18 +117,55 @@ impl Pattern {
             Engine::LookAround { strict, loose } => {
                 let mut at = span.start;
                 while let Some(start) = candidate(loose.as_deref(), text, at) {
-                    // An error is the backtrack limit: the rest of this text counts as no match.
-                    let Ok(Some(m)) = strict.find_from_pos(text, start) else { break };
-                    if m.end() > span.end {
+                    if start >= span.end {
                         break;
                     }
-                    found.push(Span::new(m.start(), m.end()));
-                    let next = if m.end() > m.start() { m.end() } else { m.end() + 1 };
+                    let Some(hit) = strict_match(strict, text, start) else { break };
+                    if hit.end > span.end {
+                        break;
+                    }
+                    found.push(hit);
+                    let next = if hit.end > hit.start { hit.end } else { hit.end + 1 };
                     if next > span.end {
                         break;
                     }
                     at = text.ceil_char_boundary(next);
                 }
+            }
+        }
+    }
+
+    /// The same as [`Pattern::find`], where the places of its atoms between the offsets are known
+    /// (ascending).
+    pub fn find_from(&self, text: &str, span: Span, starts: &[usize], found: &mut Vec<Span>) {
+        if !self.derived().lead {
+            return self.find(text, span, found);
+        }
+        let begins = |regex: &meta::Regex, at: usize, end: usize| {
+            let input = regex_automata::Input::new(text).range(at..end).anchored(Anchored::Yes);
+            regex.find(input).map(|m| Span::new(at, m.end()))
+        };
+        let mut free = span.start;
+        for at in starts.iter().copied() {
+            if at < free {
+                continue;
+            }
+            let hit = match self.engine() {
+                Engine::Faulty => return,
+                Engine::Linear(regex) => begins(regex, at, span.end),
+                Engine::LookAround { loose: Some(loose), .. }
+                    if begins(loose, at, text.len()).is_none() =>
+                {
+                    None
+                }
+                Engine::LookAround { strict, .. } => match strict_match(strict, text, at) {
+                    Some(hit) if hit.end <= span.end => Some(hit),
+                    _ => return,
+                },
+            };
+            if let Some(hit) = hit {
+                free = hit.end;
+                found.push(hit);
             }
         }
     }
@@ -191,6 +193,13 @@ fn compile(pattern: &str) -> Result<Engine, String> {
             loose: loose(pattern).map(Box::new),
         },
     })
+}
+
+/// The first match at or behind `at`. An error is the backtrack limit: the rest of the text then
+/// counts as no match.
+fn strict_match(strict: &fancy_regex::Regex, text: &str, at: usize) -> Option<Span> {
+    let found = strict.find_from_pos(text, at).ok().flatten();
+    found.map(|m| Span::new(m.start(), m.end()))
 }
 
 /// Where a match may begin at the earliest, at or behind `at`: none where there is none for sure.
@@ -334,8 +343,8 @@ fn atoms(pattern: &str) -> Atoms {
     let Ok(hir) = regex_syntax::parse(&cased) else { return Atoms::default() };
     let of = |kind: ExtractKind| {
         let mut extractor = Extractor::new();
-        let seq = extractor.kind(kind).limit_total(MOST_ATOMS * 8).limit_class(60).extract(&hir);
-        usable(&seq)
+        extractor.kind(kind.clone()).limit_total(MOST_ATOMS * 8).limit_class(60);
+        usable(&extractor.extract(&hir), &kind)
     };
     let shortest = |atoms: &[String]| atoms.iter().map(String::len).min().unwrap_or(0);
     let tail = |literals| Atoms { literals, lead: false };
@@ -350,20 +359,22 @@ fn atoms(pattern: &str) -> Atoms {
     }
 }
 
-fn usable(seq: &Seq) -> Option<Vec<String>> {
+fn usable(seq: &Seq, kind: &ExtractKind) -> Option<Vec<String>> {
     let literals = seq.literals()?;
     let mut atoms = Vec::with_capacity(literals.len());
     for literal in literals {
-        let text = std::str::from_utf8(literal.as_bytes()).ok()?;
-        // Only ASCII folds the way the search for atoms folds.
-        if !text.is_ascii() {
-            if text.chars().any(|c| matches!(c, '\u{212a}' | '\u{17f}')) {
-                // The Kelvin sign and the long s, which `(?i)` adds to k and s.
-                continue;
-            }
-            return None;
+        let text = String::from_utf8_lossy(literal.as_bytes());
+        if text.chars().any(|c| matches!(c, '\u{212a}' | '\u{17f}')) {
+            // The Kelvin sign and the long s, which `(?i)` adds to k and s.
+            continue;
         }
-        atoms.push(text.to_ascii_lowercase());
+        // Only ASCII folds the way the search for atoms folds: what lies at the end that counts.
+        let mut parts = text.split(|c: char| !c.is_ascii());
+        let part = match kind {
+            ExtractKind::Suffix => parts.next_back(),
+            _ => parts.next(),
+        };
+        atoms.push(part.unwrap_or_default().to_ascii_lowercase());
     }
     atoms.sort_unstable();
     atoms.dedup();

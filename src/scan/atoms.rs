@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use crate::filter::{FilterSet, Rule, Signal, Target};
+use crate::text::Span;
 
 /// In longer texts the places of atoms are not kept, only that they occur: a hostile text would fill
 /// the memory with them.
@@ -62,10 +63,11 @@ impl Atoms {
                 continue;
             }
             rules.push(r);
-            for signal in &rule.signals {
+            for (s, signal) in rule.signals.iter().enumerate() {
                 let literals = match signal {
-                    Signal::Pattern(pattern) => pattern.atoms(),
-                    Signal::Mind => &[],
+                    // Others are only asked in windows that hold these.
+                    Signal::Pattern(pattern) if rule.condition.all.contains(&s) => pattern.atoms(),
+                    _ => &[],
                 };
                 for atom in literals {
                     atoms.entry(atom).or_default().push(free.len());
@@ -132,4 +134,11 @@ impl Atoms {
     pub fn starts<'p>(&self, slot: usize, places: &'p Places) -> Option<&'p [usize]> {
         (places.located && !self.free[slot]).then_some(&places.starts[slot][..])
     }
+}
+
+/// Those of some ascending places that lie in `span`.
+pub(super) fn within(starts: &[usize], span: Span) -> &[usize] {
+    let from = starts.partition_point(|start| *start < span.start);
+    let rest = &starts[from..];
+    &rest[..rest.partition_point(|start| *start < span.end)]
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::atoms::{Atoms, Places, Wanted};
+use super::atoms::{Atoms, Places, Wanted, within};
 use super::mentions::{MentionFinder, Mentions};
 use crate::document::{Document, Role, Turn, turns};
 use crate::filter::{Compile, FilterSet, Pattern, Rule, Scope, Signal, Window};
@@ -40,8 +40,8 @@ pub struct Scanner {
     wanted: Wanted,
     plan: Arc<OnceLock<Plan>>,
     scan: Scan,
-    /// For each signal of each rule, its matches in this document once they were asked for.
-    found: Vec<Option<Vec<Span>>>,
+    /// For each signal of the rule at hand, its matches in the window at hand.
+    found: Vec<Vec<Span>>,
     /// Where this document has the atoms of the signals.
     places: Places,
     /// Where mentions of artificial minds begin in it.
@@ -92,10 +92,6 @@ impl Scanner {
         Self { filters, wanted, plan, scan, found: Vec::new(), places, minds: Vec::new() }
     }
 
-    fn plan(&self) -> &Plan {
-        self.plan.get_or_init(|| Plan::new(&self.filters, self.wanted))
-    }
-
     /// Scans one document.
     pub fn scan(&mut self, document: &Document<'_>) -> &Scan {
         self.run(document, true, &mut |_| {})
@@ -135,8 +131,6 @@ impl Scanner {
         }
         self.minds.clear();
         self.minds.extend(self.scan.mentions.minds.iter().map(|mind| mind.start));
-        self.found.clear();
-        self.found.resize(plan.atoms.signals(), None);
         plan.atoms.locate(text, use_atoms, &mut self.places);
         let filters = self.filters.clone();
         watch(None);
@@ -150,49 +144,67 @@ impl Scanner {
         &self.scan
     }
 
-    /// Finds the matches of a signal in the whole text, once; tells whether there are any.
-    fn search(&mut self, plan: &Plan, slot: usize, signal: &Signal, text: &str) -> bool {
-        let found = self.found[slot].get_or_insert_with(|| {
-            let mut found = Vec::new();
-            match signal {
-                Signal::Mind => found.extend_from_slice(&self.scan.mentions.minds),
-                Signal::Pattern(_) if !plan.atoms.possible(slot, &self.places) => {}
-                Signal::Pattern(pattern) => match plan.atoms.starts(slot, &self.places) {
-                    Some(starts) => pattern.find_from(text, starts, &mut found),
-                    None => pattern.find(text, Span::new(0, text.len()), &mut found),
-                },
-            }
-            found
-        });
-        !found.is_empty()
-    }
-
     fn rule(&mut self, plan: &Plan, r: usize, rule: &Rule, text: &str) -> Option<Span> {
-        // What can be ruled out without a search comes first, then what is likeliest to be missing.
         let windows = self.windows(plan, r, rule, text);
         if windows.is_empty() {
             return None;
         }
+        // What is likeliest to be missing comes first.
         let known = |signal: &usize| match rule.signals[*signal] {
             Signal::Mind => self.minds.len(),
             Signal::Pattern(_) => {
-                plan.atoms.starts(plan.atoms.slot(r, *signal), &self.places).map_or(0, <[_]>::len)
+                let starts = plan.atoms.starts(plan.atoms.slot(r, *signal), &self.places);
+                starts.map_or(usize::MAX, <[_]>::len)
             }
         };
-        let condition = &rule.condition;
-        let mut rarest_first = condition.all.clone();
+        let mut rarest_first = rule.condition.all.clone();
         rarest_first.sort_by_key(known);
-        let slot = |signal: usize| plan.atoms.slot(r, signal);
-        for signal in rarest_first {
-            if !self.search(plan, slot(signal), &rule.signals[signal], text) {
+        self.found.resize_with(self.found.len().max(rule.signals.len()), Vec::new);
+        windows.into_iter().find_map(|window| {
+            self.found.iter_mut().for_each(Vec::clear);
+            let all = rarest_first.iter().all(|signal| {
+                self.search(plan, r, rule, *signal, window, text);
+                !self.found[*signal].is_empty()
+            });
+            if !all {
                 return None;
             }
+            let wanted = &rule.condition;
+            let counted = wanted.at_least.iter().flat_map(|(_, of)| of);
+            for signal in wanted.any.iter().chain(&wanted.none).chain(counted) {
+                if self.found[*signal].is_empty() {
+                    self.search(plan, r, rule, *signal, window, text);
+                }
+            }
+            self.window(plan, rule, window, text)
+        })
+    }
+
+    /// Finds the matches of a signal in a window.
+    fn search(
+        &mut self,
+        plan: &Plan,
+        r: usize,
+        rule: &Rule,
+        signal: usize,
+        window: Span,
+        text: &str,
+    ) {
+        let found = &mut self.found[signal];
+        match &rule.signals[signal] {
+            Signal::Mind => {
+                let minds = &self.scan.mentions.minds;
+                let from = minds.partition_point(|mind| mind.start < window.start);
+                let inside = minds[from..].iter().take_while(|mind| mind.start < window.end);
+                found.extend(inside.filter(|mind| window.contains(**mind)));
+            }
+            Signal::Pattern(pattern) => {
+                match plan.atoms.starts(plan.atoms.slot(r, signal), &self.places) {
+                    Some(starts) => pattern.find_from(text, window, within(starts, window), found),
+                    None => pattern.find(text, window, found),
+                }
+            }
         }
-        let counted = condition.at_least.iter().flat_map(|(_, of)| of);
-        for signal in condition.any.iter().chain(&condition.none).chain(counted) {
-            self.search(plan, slot(*signal), &rule.signals[*signal], text);
-        }
-        windows.into_iter().find_map(|window| self.window(r, rule, window, text))
     }
 
     /// The windows in which the rule could hit: those that hold an atom of each signal that it needs.
@@ -226,11 +238,7 @@ impl Scanner {
             }
             for i in first..last {
                 let span = window(rule.window, sentences, i, text);
-                let holds = |starts: &&[usize]| {
-                    let from = starts.partition_point(|start| *start < span.start);
-                    starts.get(from).is_some_and(|start| *start < span.end)
-                };
-                if needed.iter().all(holds) {
+                if needed.iter().all(|starts| !within(starts, span).is_empty()) {
                     found.push(span);
                 }
             }
@@ -239,16 +247,12 @@ impl Scanner {
         found
     }
 
-    fn inside(&self, r: usize, signal: usize, window: Span) -> impl Iterator<Item = Span> + '_ {
-        let found = self.found[self.plan().atoms.slot(r, signal)].as_deref().unwrap_or_default();
-        found.iter().copied().filter(move |span| window.contains(*span))
-    }
-
-    /// Tries one window; gives the extent of the hit.
-    fn window(&self, r: usize, rule: &Rule, window: Span, text: &str) -> Option<Span> {
+    /// Tries one window, of which the signals' matches were found; gives the extent of the hit.
+    fn window(&self, plan: &Plan, rule: &Rule, window: Span, text: &str) -> Option<Span> {
         let (wanted, condition) = (&rule.condition, &rule.file.condition);
-        let there = |signal: &usize| self.inside(r, *signal, window).next().is_some();
-        if !wanted.all.iter().all(there) || wanted.none.iter().any(there) {
+        let inside = |signal: usize| self.found[signal].iter().copied();
+        let there = |signal: &usize| !self.found[*signal].is_empty();
+        if wanted.none.iter().any(there) {
             return None;
         }
         let one_of = wanted.any.iter().copied().find(|signal| there(signal));
@@ -263,24 +267,20 @@ impl Scanner {
         let deeds = |signal: usize| !matches!(rule.signals[signal], Signal::Mind);
         let usable = |signal: usize, span: Span| {
             !deeds(signal)
-                || ((condition.negated || !self.negated(window, span, text))
+                || ((condition.negated || !negated(plan, window, span, text))
                     && self.in_scope(&condition.scope, span))
         };
         let mut chosen: Vec<(usize, Span)> = Vec::with_capacity(wanted.all.len());
         let mut after = None;
         for signal in wanted.order.iter().copied() {
-            let next = self
-                .inside(r, signal, window)
+            let next = inside(signal)
                 .find(|span| after.is_none_or(|at| span.start > at) && usable(signal, *span))?;
             after = Some(next.start);
             chosen.push((signal, next));
         }
         for signal in wanted.all.iter().copied().chain(one_of) {
             if !chosen.iter().any(|(s, _)| *s == signal) {
-                chosen.push((
-                    signal,
-                    self.inside(r, signal, window).find(|span| usable(signal, *span))?,
-                ));
+                chosen.push((signal, inside(signal).find(|span| usable(signal, *span))?));
             }
         }
         if condition.same_speaker && !self.one_speaker(&chosen) {
@@ -298,17 +298,6 @@ impl Scanner {
         let start = chosen.iter().map(|(_, span)| span.start).min()?;
         let end = chosen.iter().map(|(_, span)| span.end).max()?;
         Some(Span::new(start, end))
-    }
-
-    /// A negation or refusal within a few words before the deed.
-    fn negated(&self, window: Span, deed: Span, text: &str) -> bool {
-        let Some(negation) = &self.plan().negation else { return false };
-        let start =
-            text.ceil_char_boundary(deed.start.saturating_sub(NEGATION_REACH).max(window.start));
-        let mut found = Vec::new();
-        let before = &text[start..deed.start];
-        negation.find(before, Span::new(0, before.len()), &mut found);
-        !found.is_empty()
     }
 
     /// Whether the nearest subject before the deed is of the wanted kind; with none before it in
@@ -357,6 +346,17 @@ impl Scanner {
             Scope::Prose => matches!(role, None | Some(Role::Other)) && !quoted,
         })
     }
+}
+
+/// A negation or refusal within a few words before the deed.
+fn negated(plan: &Plan, window: Span, deed: Span, text: &str) -> bool {
+    let Some(negation) = &plan.negation else { return false };
+    let start =
+        text.ceil_char_boundary(deed.start.saturating_sub(NEGATION_REACH).max(window.start));
+    let mut found = Vec::new();
+    let before = &text[start..deed.start];
+    negation.find(before, Span::new(0, before.len()), &mut found);
+    !found.is_empty()
 }
 
 /// The window that begins with sentence `i`.
