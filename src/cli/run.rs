@@ -85,6 +85,9 @@ pub struct Common {
     /// Most decompressed bytes for each stored byte
     #[arg(long, default_value_t = Limits::default().expansion)]
     max_expansion: u64,
+    /// Deepest nesting of a record's arrays and objects
+    #[arg(long, default_value_t = Limits::default().nesting)]
+    max_nesting: usize,
     /// Number of this process among --world-size; it takes every world-size-th shard
     #[arg(long, default_value_t = 0, env = "PARABLE_RANK")]
     rank: usize,
@@ -215,7 +218,11 @@ fn pass(args: &Common, policy: &str, run: Option<&RunArgs>) -> Result<ExitCode> 
     }
     let policy = load_policy(policy)?;
     let fields = args.fields.paths();
-    let limits = Limits { line_bytes: args.max_line_bytes, expansion: args.max_expansion };
+    let limits = Limits {
+        line_bytes: args.max_line_bytes,
+        expansion: args.max_expansion,
+        nesting: args.max_nesting,
+    };
     let refill = match run {
         Some(run) if !run.refill.is_empty() => {
             let most = run.max_refill_bytes;

@@ -9,6 +9,7 @@ mod config;
 mod journal;
 mod makeup;
 mod parts;
+mod reading;
 mod records;
 mod refill;
 mod rows;

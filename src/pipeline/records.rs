@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::ops::Range;
 
 use super::RunConfig;
 use super::makeup::Makeup;
@@ -51,6 +52,17 @@ pub struct Place<'p> {
     pub byte: u64,
     /// The next line may be the rest of one whose beginning was lost.
     pub after_damage: bool,
+    /// Bytes of the piece that are not what was stored, for all that can be known: lines that hold
+    /// any go to quarantine.
+    pub doubtful: &'p [Range<u64>],
+}
+
+impl Place<'_> {
+    /// Whether any of the next `length` bytes is doubtful.
+    fn doubts(&self, length: usize) -> bool {
+        let from = self.byte;
+        self.doubtful.iter().any(|range| range.start < from + length as u64 && from < range.end)
+    }
 }
 
 impl<'c> Worker<'c> {
@@ -107,7 +119,12 @@ impl<'c> Worker<'c> {
             if line.iter().all(u8::is_ascii_whitespace) {
                 counts.blank_lines += 1;
             } else {
-                self.line(line, marked, place, &mut counts);
+                if place.doubts(end - start) {
+                    let reason = "damaged member or frame: this line may not be what was stored";
+                    self.reject(line, line.len() as u64, reason, place, &mut counts);
+                } else {
+                    self.line(line, marked, place, &mut counts);
+                }
                 *left -= 1;
             }
             place.byte += (end - start) as u64;
@@ -174,6 +191,13 @@ impl<'c> Worker<'c> {
         Size { bytes: text.len() as u64, tokens }
     }
 
+    /// Forgets what was counted of a piece that is begun anew.
+    pub fn restart(&mut self) {
+        self.makeup.take();
+        self.fired.fill(0);
+        self.fault = None;
+    }
+
     /// Hands what was gathered to the part files.
     ///
     /// # Errors
@@ -203,7 +227,9 @@ impl<'c> Worker<'c> {
         if place.format == Format::Text {
             return self.text_line(line, marked, place, counts);
         }
-        let record = match Record::parse(line) {
+        let limit = self.config.limits.nesting;
+        let parsed = Record::parse(line).and_then(|record| record.no_deeper_than(limit));
+        let record = match parsed {
             Ok(record) => record,
             Err(_) if after_damage => {
                 return self.reject(

@@ -12,7 +12,8 @@ use rayon::prelude::*;
 use super::books::{differences, fingerprint};
 use super::journal::{self, Finished, Journal, PiecePage};
 use super::parts::{self, Kind, Parts};
-use super::records::{Place, Worker};
+use super::reading::Reading;
+use super::records::Worker;
 use super::stop::Stop;
 use super::table_pass;
 use super::{Observer, RunConfig, RunError};
@@ -20,10 +21,9 @@ use crate::composition::{Cell, Composition};
 use crate::ledger::{Counts, DamageNote, Ledger, PolicyNote, ShardPage, TokenCount};
 use crate::scan::Gate;
 use crate::score::Judge;
-use crate::shard::lines::Chunk;
-use crate::shard::piece::{Piece, Shard};
+use crate::shard::piece::Shard;
 use crate::shard::remote;
-use crate::shard::{Format, Input, Located, expand, output};
+use crate::shard::{Format, Input, expand, output};
 
 /// Uploads that have begun and not ended, below the working folder.
 pub const UPLOADS: &str = ".parable/uploads";
@@ -245,9 +245,28 @@ impl Job {
                 observer.progress(&page.counts);
             }
             Ok(shard) => {
-                let read = read_piece(shard, nth, worker, &mut parts, &mut page, observer, stop);
-                self.input.intact()?;
-                told = read.map_err(fail)?.ok_or(RunError::Interrupted)?;
+                let mut doubtful = Vec::new();
+                loop {
+                    let mut reading =
+                        Reading { shard, nth, observer, stop, told, doubtful: Vec::new() };
+                    let read = reading.lines(worker, &mut parts, &mut page, &doubtful);
+                    let found = reading.doubtful;
+                    told = reading.told;
+                    self.input.intact()?;
+                    if !read.map_err(fail)? {
+                        return Err(RunError::Interrupted);
+                    }
+                    // Standard input comes only once.
+                    if found.is_empty() || !doubtful.is_empty() || self.input.is_stdin() {
+                        break;
+                    }
+                    // What came out of a member or frame before its damage showed may be anything:
+                    // again from the start, with those lines in quarantine.
+                    doubtful = found;
+                    parts = Parts::begin(&folder, nth, &self.input).map_err(fail)?;
+                    page = PiecePage::default();
+                    worker.restart();
+                }
             }
         }
         parts.finish().map_err(fail)?;
@@ -343,84 +362,6 @@ impl Job {
         sum.damage.dedup();
         sum.counts.bytes_in = self.input.bytes;
         sum
-    }
-}
-
-/// Reads one piece of lines; gives the stored bytes that the observer was told of, none where the
-/// run was told to stop at once.
-fn read_piece(
-    shard: &Shard,
-    nth: usize,
-    worker: &mut Worker<'_>,
-    parts: &mut Parts,
-    page: &mut PiecePage,
-    observer: &dyn Observer,
-    stop: &Stop,
-) -> io::Result<Option<u64>> {
-    let piece: &Piece = &shard.pieces[nth];
-    let limits = worker.config.limits;
-    let mut lines = shard.lines(piece, limits)?;
-    let known = std::cell::OnceCell::new();
-    let base = || *known.get_or_init(|| shard.lines_before(piece, limits));
-    let name = shard.input.name();
-    let mut left = worker.config.limit.unwrap_or(u64::MAX);
-    let mut place = Place {
-        shard: &name,
-        format: shard.input.format,
-        base: &base,
-        line: 0,
-        byte: 0,
-        after_damage: false,
-    };
-    let (stored, mut told) = (shard.stored_bytes(piece), 0);
-    loop {
-        if stop.at_once() {
-            return Ok(None);
-        }
-        let mut counts = Counts::default();
-        match lines.next_chunk() {
-            Chunk::End => return Ok(Some(told)),
-            Chunk::Lines(block) => counts = worker.block(block, &mut place, &mut left, parts)?,
-            Chunk::TooLong { bytes, head } => {
-                place.line += 1;
-                let reason = format!(
-                    "a line of {bytes} bytes; the limit is {} (raise --max-line-bytes)",
-                    limits.line_bytes
-                );
-                worker.reject(head, bytes, &reason, &place, &mut counts);
-                place.byte += bytes;
-                counts.bytes_decoded += bytes;
-                worker.flush(parts)?;
-            }
-            Chunk::Broken { torn, why } => {
-                let message =
-                    format!("damaged after {} whole lines of this piece: {why}", place.line);
-                page.damage
-                    .push(DamageNote { byte_offset: Located::of(&why).unwrap_or(0), message });
-                if !torn.is_empty() {
-                    place.line += 1;
-                    worker.reject(
-                        torn,
-                        torn.len() as u64,
-                        "torn off by damage",
-                        &place,
-                        &mut counts,
-                    );
-                    place.byte += torn.len() as u64;
-                    counts.bytes_decoded += torn.len() as u64;
-                    worker.flush(parts)?;
-                }
-                place.after_damage = true;
-            }
-        }
-        page.counts.add(&counts);
-        observer.progress(&counts);
-        let read = lines.stored_read().min(stored);
-        observer.advance(read.saturating_sub(told));
-        told = told.max(read);
-        if left == 0 {
-            return Ok(Some(told));
-        }
     }
 }
 

@@ -64,6 +64,7 @@ pub fn piece(
         line: 0,
         byte: 0,
         after_damage: false,
+        doubtful: &[],
     };
     for batch in batches {
         let batch = match batch {

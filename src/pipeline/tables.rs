@@ -93,6 +93,7 @@ impl TableWorker<'_> {
             line: 0,
             byte: 0,
             after_damage: false,
+            doubtful: &[],
         };
         let mut page = PiecePage::default();
         let rows = rows(batch, &mut self.worker, &mut place, &mut page)?;

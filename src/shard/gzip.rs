@@ -23,6 +23,9 @@ const OVERRUN: usize = 32 << 10;
 const PROOF: usize = 64 << 10;
 /// Newest decoded bytes that are remembered. A stored block holds fewer.
 const TAIL: usize = 64 << 10;
+/// Decoded bytes within which a wrong code makes the decoder stop, if it ever does: it runs on to the
+/// end of its block and takes what stands there for the head of another.
+const UNNOTICED: u64 = 1 << 20;
 const MAGIC: [u8; 3] = [0x1F, 0x8B, 0x08];
 
 /// A reader over all members. An error ends one member, not the stream; it is [`Located`].
@@ -36,6 +39,9 @@ pub struct Members {
     /// Decoded bytes, those of candidates included, and how far the file was read for them.
     out: u64,
     reached: u64,
+    /// Bytes that were given out, and how many of them before the current member.
+    given: u64,
+    before: u64,
     over: bool,
 }
 
@@ -43,12 +49,14 @@ impl Members {
     #[must_use]
     pub fn new(stored: Arc<Stored>, limits: Limits) -> Self {
         let current = open(&stored, 0);
-        let (out, reached, over) = (0, 0, false);
-        Self { stored, limits, start: 0, current, tail: Vec::new(), out, reached, over }
+        let (out, reached, given, before, over) = (0, 0, 0, 0, false);
+        let tail = Vec::new();
+        Self { stored, limits, start: 0, current, tail, out, reached, given, before, over }
     }
 
     fn begin(&mut self, at: usize) {
         self.start = at;
+        self.before = self.given;
         self.current = open(&self.stored, at);
         self.tail.clear();
     }
@@ -79,7 +87,7 @@ impl Members {
 
     /// Goes on behind damage; gives the error that tells of it.
     fn after(&mut self, why: &io::Error) -> io::Error {
-        let start = self.start;
+        let (start, doubtful) = (self.start, self.doubtful(why));
         let next = self.search().unwrap_or(None);
         let then = match next {
             Some(at) => {
@@ -91,7 +99,22 @@ impl Members {
                 "no member behind it can be read".into()
             }
         };
-        Located::error(start as u64, why.kind(), format!("member at byte {start}: {why}; {then}"))
+        let message = format!("member at byte {start}: {why}; {then}");
+        Located::doubtful_error(start as u64, why.kind(), message, doubtful)
+    }
+
+    /// What of the current member was given out although it may not be what was stored. A changed
+    /// byte can turn into other text long before an error shows, or into nothing but a checksum that
+    /// does not fit: then any byte of the member may be wrong. A member that only ends early is sound.
+    fn doubtful(&self, why: &io::Error) -> std::ops::Range<u64> {
+        let data = matches!(why.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData);
+        match data && why.raw_os_error().is_none() {
+            true if why.to_string().contains("deflate") => {
+                self.before.max(self.given.saturating_sub(UNNOTICED))..self.given
+            }
+            true => self.before..self.given,
+            false => 0..0,
+        }
     }
 
     fn search(&mut self) -> io::Result<Option<usize>> {
@@ -151,6 +174,7 @@ impl Read for Members {
                         return Err(bomb);
                     }
                     self.remember(&buffer[..n]);
+                    self.given += n as u64;
                     return Ok(n);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -17,6 +17,8 @@ pub mod remote;
 pub mod stored;
 pub mod table;
 
+use std::ops::Range;
+
 pub use codec::Codec;
 pub use input::{Format, Input, InputError, expand};
 pub use piece::Piece;
@@ -31,6 +33,9 @@ pub struct Limits {
     /// Most decompressed bytes per compressed byte of a shard before it counts as a bomb
     /// (`--max-expansion`), once [`Limits::FREE_EXPANSION`] bytes have come out.
     pub expansion: u64,
+    /// Deepest nesting of a record; Python's readers, which come after, fail at about a thousand
+    /// levels (`--max-nesting`).
+    pub nesting: usize,
 }
 
 impl Limits {
@@ -56,7 +61,7 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { line_bytes: 64 << 20, expansion: 1000 }
+        Self { line_bytes: 64 << 20, expansion: 1000, nesting: 512 }
     }
 }
 
@@ -74,13 +79,33 @@ pub struct Damage {
 pub struct Located {
     at: u64,
     message: String,
+    doubtful: Range<u64>,
 }
 
 impl Located {
     /// An error at a byte of the file as stored.
     #[must_use]
     pub fn error(at: u64, kind: std::io::ErrorKind, message: String) -> std::io::Error {
-        std::io::Error::new(kind, Self { at, message })
+        Self::doubtful_error(at, kind, message, 0..0)
+    }
+
+    /// The same where bytes that came out before the error are not what was stored, for all that can
+    /// be known: counted in decoded bytes from where the reader began.
+    #[must_use]
+    pub fn doubtful_error(
+        at: u64,
+        kind: std::io::ErrorKind,
+        message: String,
+        doubtful: Range<u64>,
+    ) -> std::io::Error {
+        std::io::Error::new(kind, Self { at, message, doubtful })
+    }
+
+    /// The decoded bytes on which an error casts doubt; none mostly.
+    #[must_use]
+    pub fn doubtful(error: &std::io::Error) -> Option<Range<u64>> {
+        let located = error.get_ref()?.downcast_ref::<Self>()?;
+        (!located.doubtful.is_empty()).then(|| located.doubtful.clone())
     }
 
     /// The place of an error that has one.

@@ -165,6 +165,8 @@ impl Shard {
             end: range.end,
             current: None,
             limits,
+            given: 0,
+            before: 0,
             done: false,
         }
     }
@@ -244,18 +246,26 @@ fn cut_frames(frames: &[(usize, usize)], least: usize) -> Vec<Piece> {
 pub struct Lines<'a> {
     blocks: BlockReader<Box<dyn Read + 'a>>,
     skip: bool,
+    skipped: u64,
     stored: Option<Arc<Stored>>,
 }
 
 impl<'a> Lines<'a> {
     fn new(reader: Box<dyn Read + 'a>, limits: Limits, stored: Option<Arc<Stored>>) -> Self {
-        Self { blocks: BlockReader::new(reader, limits.line_bytes), skip: false, stored }
+        let blocks = BlockReader::new(reader, limits.line_bytes);
+        Self { blocks, skip: false, skipped: 0, stored }
     }
 
     /// Stored bytes that were read so far.
     #[must_use]
     pub fn stored_read(&self) -> u64 {
         self.stored.as_ref().map_or(0, |stored| stored.bytes_read())
+    }
+
+    /// Decoded bytes that were passed over as the end of a line of the piece before.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     /// The next block of whole lines. Reading may go on after [`Chunk::Broken`]: the next line is
@@ -273,9 +283,13 @@ impl<'a> Lines<'a> {
         match self.blocks.next_chunk() {
             Chunk::Lines(block) => {
                 let first = memchr::memchr(b'\n', block).map_or(block.len(), |i| i + 1);
+                self.skipped = first as u64;
                 Chunk::Lines(&block[first..])
             }
-            Chunk::TooLong { .. } => Chunk::Lines(&[]),
+            Chunk::TooLong { bytes, .. } => {
+                self.skipped = bytes;
+                Chunk::Lines(&[])
+            }
             other => other,
         }
     }
@@ -327,11 +341,22 @@ struct Frames<'a> {
     end: usize,
     current: Option<Box<dyn Read + 'a>>,
     limits: Limits,
+    /// Bytes that were given out, and how many of them before the current frame.
+    given: u64,
+    before: u64,
     done: bool,
 }
 
 impl Read for Frames<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.decode(buffer)?;
+        self.given += n as u64;
+        Ok(n)
+    }
+}
+
+impl Frames<'_> {
+    fn decode(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             if self.done {
                 return Ok(0);
@@ -342,6 +367,7 @@ impl Read for Frames<'_> {
                     continue;
                 };
                 self.next += 1;
+                self.before = self.given;
                 self.current = Some(codec::decoder(
                     Codec::Zstd,
                     self.stored.section(start..end),
@@ -372,7 +398,11 @@ impl Read for Frames<'_> {
                     self.done = tail;
                     let (start, _) = self.frames[self.next - 1];
                     let message = format!("frame at byte {start}: {error}");
-                    return Err(Located::error(start as u64, error.kind(), message));
+                    // A block comes out only once it is decoded; a checksum speaks of all of them.
+                    let all = message.contains("checksum");
+                    let doubtful = if all { self.before..self.given } else { 0..0 };
+                    let kind = error.kind();
+                    return Err(Located::doubtful_error(start as u64, kind, message, doubtful));
                 }
             }
         }

@@ -10,6 +10,28 @@ use serde_json::value::RawValue;
 use crate::document::{CHAT_KEYS, Document, Role, Turn};
 use crate::text::Span;
 
+/// How many arrays and objects of a valid JSON value lie within each other.
+fn nesting(json: &str) -> usize {
+    if !json.starts_with(['[', '{']) {
+        return 0;
+    }
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 /// Where the fields lie, as dotted paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldPaths {
@@ -33,6 +55,8 @@ pub enum RecordError {
     Json(String),
     #[error("no text: neither `{0}` nor `messages` nor `conversations` is there")]
     NoText(String),
+    #[error("nested more than {0} levels deep (raise --max-nesting)")]
+    Deep(usize),
     #[error("`{field}` is {found}, not a string")]
     Type { field: String, found: &'static str },
 }
@@ -62,6 +86,15 @@ impl<'a> Record<'a> {
         let fields: Fields<'a> =
             serde_json::from_str(text).map_err(|e| RecordError::Json(e.to_string()))?;
         Ok(Self { fields: fields.0 })
+    }
+
+    /// The record, if none of its values is nested deeper than that, itself included.
+    ///
+    /// # Errors
+    /// [`RecordError::Deep`].
+    pub fn no_deeper_than(self, levels: usize) -> Result<Self, RecordError> {
+        let deep = |(_, value): &(Cow<'_, str>, &RawValue)| nesting(value.get()) >= levels;
+        if self.fields.iter().any(deep) { Err(RecordError::Deep(levels)) } else { Ok(self) }
     }
 
     /// The raw value at a dotted path.

@@ -5,6 +5,7 @@
 //! `machine` makes reads, writes and syncs fail, `kills` ends runs at every kind of moment, `memory`
 //! measures what hostile inputs cost.
 
+mod altered;
 #[cfg(target_os = "linux")]
 mod kills;
 #[cfg(target_os = "linux")]

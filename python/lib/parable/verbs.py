@@ -83,7 +83,7 @@ def scan(inputs: PathLike | Iterable[PathLike], out: PathLike, **options: Any) -
         options: ``threads`` (0 = one for each core), ``resume``, ``force``, ``gate``, ``seed``,
             ``limit`` (records of each piece), ``filters`` (folder), ``model`` (file),
             ``text_field``, ``id_field``, ``source_field``, ``max_line_bytes``, ``max_expansion``,
-            ``rank`` and ``world_size`` (this process takes every ``world_size``-th shard),
+            ``max_nesting``, ``rank`` and ``world_size`` (this process takes every ``world_size``-th shard),
             ``progress`` (print it to standard error).
 
     Raises:
@@ -193,6 +193,7 @@ def _shared(
     source_field: str = "source",
     max_line_bytes: int | None = None,
     max_expansion: int | None = None,
+    max_nesting: int | None = None,
     rank: int = 0,
     world_size: int = 1,
     progress: bool = False,
@@ -207,6 +208,7 @@ def _shared(
         "model": model,
         "max-line-bytes": max_line_bytes,
         "max-expansion": max_expansion,
+        "max-nesting": max_nesting,
     }
     for name, value in optional.items():
         if value is not None:

@@ -142,10 +142,18 @@ pub fn train(
     let everything: Vec<&Label> = labels.iter().chain(ordinary).collect();
     let of_ordinary = (0..ordinary.len()).map(|nth| nth % options.folds);
     let all_folds: Vec<usize> = folds.iter().copied().chain(of_ordinary).collect();
-    let (sieve, sifted) = Sieve::fit(&everything, &all_folds);
+    let finds = |at: usize| {
+        held_out.get(at).is_some_and(|verdict| verdict.coercion.max(verdict.admirable) >= FOUND)
+    };
+    let (sieve, sifted) = Sieve::fit(&everything, &all_folds, finds);
     say(&format!(
-        "sieve: {} of {} documents that show the conduct lost, {} of {} others let through",
-        sifted.lost, sifted.positives, sifted.passed, sifted.negatives
+        "sieve: {} of {} documents that show the conduct lost, {} of the {} that are found, {} of {} others let through",
+        sifted.lost,
+        sifted.positives,
+        sifted.found_lost,
+        sifted.found,
+        sifted.passed,
+        sifted.negatives
     ));
     let model = Model::new(first, second, sieve);
     let opinion = encoder.map(|(encoder, chosen)| {
@@ -196,6 +204,8 @@ fn cases<'e>(
         .collect()
 }
 
+/// A document counts as found from this probability on: half of the default threshold.
+const FOUND: f32 = 0.25;
 /// Folds over documents, whatever their family.
 const SAME_KIND_FOLDS: usize = 5;
 
