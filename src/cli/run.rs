@@ -62,7 +62,8 @@ pub struct Common {
     /// No progress and no table
     #[arg(short, long)]
     quiet: bool,
-    /// Records that may be quarantined without exit status 1: a number or a share such as 0.1%
+    /// Records that may be quarantined, and damaged shards, without exit status 1: their number or
+    /// their share of the records, such as 0.1%
     #[arg(long, value_name = "N|P%", default_value = "0")]
     allow_bad: String,
     /// A filter folder in place of the built-in filters
@@ -284,11 +285,16 @@ fn pass(args: &Common, policy: &str, run: Option<&RunArgs>) -> Result<ExitCode> 
         super::progress::summary(ledger, &args.out);
         figures.iter().for_each(super::audit::shares);
     }
-    Ok(if allowed.allows(ledger) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(super::DONE_WITH_DAMAGE)
-    })
+    if allowed.allows(ledger) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let damaged = ledger.shards.iter().filter(|page| !page.damage.is_empty()).count();
+    anstream::eprintln!(
+        "parable: {} records in quarantine, {damaged} damaged shards: {} tells which",
+        ledger.totals.quarantined,
+        super::harmless(&args.out.join("ledger.json").display().to_string())
+    );
+    Ok(ExitCode::from(super::DONE_WITH_DAMAGE))
 }
 
 /// Where outputs go besides the working folder.

@@ -5,7 +5,9 @@ use rayon::prelude::*;
 
 use crate::taxonomy::Category;
 
+use super::blend::Blend;
 use super::heads;
+use super::judge::looks;
 use super::labels::Label;
 use super::logistic::{Linear, Rows, fit, sigmoid};
 use super::model::Second;
@@ -54,6 +56,18 @@ pub fn calibrate(second: &mut Second, judged: &[Held<'_>]) {
         }
     }
     second.evidence = evidence_thresholds(judged, second);
+    let answers: Vec<(&Label, Vec<f32>)> = judged
+        .iter()
+        .map(|held| {
+            let calibrated = |(head, score): (usize, &f32)| second.calibrate(head, *score);
+            let mut scores: Vec<f32> = held.scores.iter().enumerate().map(calibrated).collect();
+            if looks(&scores) {
+                second.raise(&mut scores, held.strengths);
+            }
+            (held.label, scores)
+        })
+        .collect();
+    second.blend = Blend::fit(&answers);
 }
 
 /// Log-odds that a hit may add at most: rules were written with labelled texts at hand, so what

@@ -13,8 +13,15 @@ use super::model::Signals;
 use super::verdict::Evidence;
 use super::words::Words;
 
-/// At most this many places for one category in one window.
-const MOST: usize = 4;
+/// At most so many places for one category in one window, by how likely the category is.
+fn most(probability: f32) -> usize {
+    match probability {
+        p if p >= 0.5 => 6,
+        p if p >= 0.3 => 4,
+        _ => 2,
+    }
+}
+
 /// Longer sentences are cut to this many words.
 const LONGEST: usize = 28;
 
@@ -45,7 +52,7 @@ pub fn choose(
             (0..words.sentences.len()).map(|n| (score(n), n)).collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let Some(best) = ranked.first().map(|r| r.0) else { continue };
-        for (score, nth) in ranked.into_iter().take(MOST) {
+        for (score, nth) in ranked.into_iter().take(most(probability)) {
             if score < best - 3.0 {
                 break;
             }

@@ -129,6 +129,9 @@ impl Judge {
             let worth = self.model.second.worth(heads::COERCION, &strengths);
             step("rules", strengths.own[heads::COERCION], worth);
         }
+        let before = scores[heads::COERCION];
+        self.model.second.blend.apply(&mut scores);
+        step("categories", scores[heads::COERCION], scores[heads::COERCION] - before);
         if let (Some(opinion), Some(seen)) = (&self.aides.opinion, &self.scorer.seen)
             && opinion.wanted(&scores)
         {

@@ -1,5 +1,6 @@
 //! Evidence and text features → model → [`Verdict`].
 
+mod blend;
 pub mod calibration;
 mod clusters;
 mod evidence;

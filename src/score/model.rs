@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
+use super::blend::{self, Blend};
 use super::features::{DENSE, Features};
 use super::flat::Flat;
 use super::heads;
@@ -17,7 +18,7 @@ use super::sieve::Sieve;
 pub const INPUTS: usize = DENSE + heads::COUNT + POOLS * heads::SENTENCE_COUNT;
 /// How a sentence head is pooled over the sentences: best, mean of the best three, sum.
 const POOLS: usize = 3;
-const MAGIC: &[u8; 8] = b"PARABLE\x04";
+const MAGIC: &[u8; 8] = b"PARABLE\x05";
 
 /// A model file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +73,7 @@ pub struct Second {
     pub opposed: Vec<f32>,
     /// Evidence threshold per category.
     pub evidence: Vec<f32>,
+    pub(super) blend: Blend,
     /// `weights` input by input, made at the first use: so all heads are summed side by side.
     pub(super) by_input: OnceLock<Vec<[f32; heads::COUNT]>>,
 }
@@ -268,6 +270,7 @@ impl Model {
             hit: reader.floats(heads::COUNT)?,
             opposed: reader.floats(heads::COUNT)?,
             evidence: reader.floats(crate::taxonomy::Category::COUNT)?,
+            blend: Blend(reader.floats(blend::NUMBERS)?.try_into().unwrap_or_default()),
             by_input: OnceLock::new(),
         };
         let sieve = Sieve::read(reader.take(Sieve::BYTES)?);
@@ -305,6 +308,7 @@ impl Model {
             &second.hit,
             &second.opposed,
             &second.evidence,
+            &second.blend.0.to_vec(),
         ] {
             floats(&mut out, list);
         }

@@ -5,6 +5,8 @@
 //! Its threshold is set where it clears next to nothing that readers held to show the conduct, in
 //! kinds of text that it had not seen: it may let through in vain, it should never clear in error.
 
+use crate::taxonomy::Frame;
+
 use super::labels::Label;
 use super::logistic::{Linear, Rows, Target, fit};
 
@@ -17,6 +19,8 @@ const IDF_STEPS: f32 = 25.0;
 /// Of the documents that show the conduct and that the model finds, these shares may be cleared in
 /// error, held out.
 const LOSS: [f32; 2] = [0.02, 0.005];
+/// Weight of a text in which an artificial mind acts without the conduct, beside one that shows it.
+const MIND: f32 = 0.5;
 const PENALTY: f32 = 10.0;
 const ITERATIONS: usize = 60;
 
@@ -194,10 +198,15 @@ fn shows(label: &Label) -> bool {
 }
 
 /// Ordinary text counts most here: it is nearly all that the sieve will meet, and telling it from
-/// the rest is its whole work.
+/// the rest is its whole work. Texts in which an artificial mind only acts or is discussed are let
+/// through too, for the sake of their frame and agent, but teach less.
 fn target(label: &Label) -> Target {
-    let weight = if label.presumed { 10.0 } else { label.weight };
-    (f32::from(u8::from(shows(label))), weight)
+    let mind = !matches!(label.frame, Frame::Mention | Frame::None) && !label.presumed;
+    match (shows(label), mind) {
+        (true, _) => (1.0, label.weight),
+        (false, true) => (1.0, MIND * label.weight),
+        (false, false) => (0.0, if label.presumed { 10.0 } else { label.weight }),
+    }
 }
 
 fn distinct(text: &str) -> Vec<u32> {
@@ -301,7 +310,8 @@ mod tests {
             false => format!("bread and butter with jam for child {at}"),
         };
         serde_json::from_value(serde_json::json!({
-            "id": at.to_string(), "family": (at % 4).to_string(), "text": text, "frame": "fiction",
+            "id": at.to_string(), "family": (at % 4).to_string(), "text": text,
+            "frame": if bad { "fiction" } else { "none" },
             "agent": "ai", "severity": if bad { 3 } else { 0 }, "portrayal": "neutral",
         }))
         .unwrap()

@@ -93,7 +93,9 @@ impl<'a> Record<'a> {
     /// # Errors
     /// [`RecordError::Deep`].
     pub fn no_deeper_than(self, levels: usize) -> Result<Self, RecordError> {
-        let deep = |(_, value): &(Cow<'_, str>, &RawValue)| nesting(value.get()) >= levels;
+        let deep = |(_, value): &(Cow<'_, str>, &RawValue)| {
+            value.get().len() >= 2 * levels && nesting(value.get()) >= levels
+        };
         if self.fields.iter().any(deep) { Err(RecordError::Deep(levels)) } else { Ok(self) }
     }
 

@@ -360,13 +360,14 @@ fn judged<'e>(examples: &'e [Example], tables: &[&'e Vec<Vec<f32>>]) -> Vec<Held
         .collect()
 }
 
-/// Calibrated log-odds, with what rules' hits add where they are asked.
+/// Calibrated log-odds, with what rules' hits add where they are asked, blended.
 fn raise(examples: &[Example], scores: &[Vec<f32>], second: &Second) -> Vec<Vec<f32>> {
     let of = |(example, scores): (&Example, &Vec<f32>)| {
         let mut scores = calibrated(scores, second);
         if judge::looks(&scores) {
             second.raise(&mut scores, &example.strengths);
         }
+        second.blend.apply(&mut scores);
         scores
     };
     examples.iter().zip(scores).map(of).collect()
