@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use regex_automata::{Anchored, meta};
 use regex_syntax::hir::literal::{ExtractKind, Extractor, Seq};
+use regex_syntax::hir::{Hir, HirKind};
 
 use super::lexicon::Lexicons;
 use crate::text::Span;
@@ -331,32 +332,57 @@ fn closing(text: &str) -> usize {
     text.len()
 }
 
-/// Shortest leading atoms that are taken although others would be longer: where a match begins with
-/// its atom it is only looked for there.
-const SHORTEST_LEAD: usize = 3;
+/// By how many letters others must be longer than leading atoms to be taken in their place: a match
+/// that begins with its atom is only looked for there.
+const LEAD: usize = 2;
 
-/// Literals of which each match begins or ends with one, lower-cased; empty where there is no such
-/// finite set of useful length.
+/// Literals of which each match holds one, lower-cased; empty where there is no such finite set of
+/// useful length.
 fn atoms(pattern: &str) -> Atoms {
     // Case is folded by the search for atoms; folded here it would multiply the literals.
     let cased = pattern.replace("(?i)", "").replace("(?im)", "(?m)").replace("(?i:", "(?:");
     let Ok(hir) = regex_syntax::parse(&cased) else { return Atoms::default() };
-    let of = |kind: ExtractKind| {
-        let mut extractor = Extractor::new();
-        extractor.kind(kind.clone()).limit_total(MOST_ATOMS * 8).limit_class(60);
-        usable(&extractor.extract(&hir), &kind)
-    };
-    let shortest = |atoms: &[String]| atoms.iter().map(String::len).min().unwrap_or(0);
-    let tail = |literals| Atoms { literals, lead: false };
-    match (of(ExtractKind::Prefix), of(ExtractKind::Suffix)) {
-        (Some(lead), Some(end))
-            if shortest(&lead) < SHORTEST_LEAD && shortest(&lead) < shortest(&end) =>
-        {
-            tail(end)
+    let lead = at_end(&hir, &ExtractKind::Prefix);
+    let good = lead.as_ref().is_some_and(|atoms| shortest(atoms) > LEAD + 1);
+    let inner = if good { None } else { needed(&hir) };
+    match (lead, inner) {
+        (Some(lead), Some(inner)) if shortest(&inner) > shortest(&lead) + LEAD => {
+            Atoms { literals: inner, lead: false }
         }
         (Some(literals), _) => Atoms { literals, lead: true },
-        (None, end) => end.map(tail).unwrap_or_default(),
+        (None, inner) => Atoms { literals: inner.unwrap_or_default(), lead: false },
     }
+}
+
+fn shortest(atoms: &[String]) -> usize {
+    atoms.iter().map(String::len).min().unwrap_or(0)
+}
+
+/// Literals with one of which every match of an expression begins, or ends.
+fn at_end(hir: &Hir, kind: &ExtractKind) -> Option<Vec<String>> {
+    let mut extractor = Extractor::new();
+    extractor.kind(kind.clone()).limit_total(MOST_ATOMS * 8).limit_class(60);
+    usable(&extractor.extract(hir), kind)
+}
+
+/// The longest literals of which every match of an expression holds one, wherever they stand in it.
+fn needed(hir: &Hir) -> Option<Vec<String>> {
+    let ends = [ExtractKind::Prefix, ExtractKind::Suffix];
+    let at_ends = ends.iter().filter_map(|kind| at_end(hir, kind));
+    let inside = match hir.kind() {
+        HirKind::Capture(group) => needed(&group.sub),
+        HirKind::Repetition(many) if many.min > 0 => needed(&many.sub),
+        HirKind::Concat(parts) => parts.iter().filter_map(needed).max_by_key(|a| shortest(a)),
+        HirKind::Alternation(branches) => {
+            let all: Option<Vec<Vec<String>>> = branches.iter().map(needed).collect();
+            let mut all = all.map(|lists| lists.concat()).unwrap_or_default();
+            all.sort_unstable();
+            all.dedup();
+            (!all.is_empty() && all.len() <= MOST_ATOMS).then_some(all)
+        }
+        _ => None,
+    };
+    at_ends.chain(inside).max_by_key(|atoms| shortest(atoms))
 }
 
 fn usable(seq: &Seq, kind: &ExtractKind) -> Option<Vec<String>> {
