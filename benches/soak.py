@@ -95,9 +95,15 @@ def field(pid: int, name: str) -> int | None:
     return None
 
 
+def said(words: list[str]) -> Path:
+    """Where what a run says is kept, for the case that it ends badly."""
+    return Path(words[words.index("-o") + 1]).with_suffix(".stderr")
+
+
 def once(words: list[str], env: dict, until: float | None, how: int, samples: list) -> int:
     """Runs to the end, or until a moment at which it gets a signal."""
-    run = subprocess.Popen(words, env=env, stderr=subprocess.DEVNULL)
+    with open(said(words), "wb") as told:
+        run = subprocess.Popen(words, env=env, stderr=told)
     begun = time.monotonic()
     while run.poll() is None:
         resident = field(run.pid, "VmRSS")
@@ -170,7 +176,8 @@ def half(place: Path, parable: str, shim: Path, seconds: float, kills: bool) -> 
         if status in (0, 1):
             break
         if status not in (130, -9, -15, -2, -10):
-            return {"ends": ends}, [f"a run ended with status {status}"]
+            why = said(command(parable, out, inputs)).read_text(errors="replace").strip()
+            return {"ends": ends}, [f"a run ended with status {status}: {why[-300:]}"]
     took = time.monotonic() - begun
     found, wrong = check(out, sound)
     quarter = max(1, len(samples) // 4)
