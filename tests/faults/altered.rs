@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 
 use super::run;
 
@@ -34,18 +34,11 @@ fn zst(text: &[u8]) -> Vec<u8> {
 fn text_of(path: &std::path::Path) -> String {
     let bytes = fs::read(path).unwrap_or_default();
     let mut text = String::new();
-    let gz = path.to_string_lossy().ends_with(".gz");
-    let read = match gz {
-        true => std::io::Read::read_to_string(
-            &mut flate2::read::MultiGzDecoder::new(&bytes[..]),
-            &mut text,
-        ),
-        false => zstd::stream::decode_all(&bytes[..]).map(|all| {
-            text = String::from_utf8(all).expect("UTF-8");
-            text.len()
-        }),
+    let mut decoder: Box<dyn Read> = match path.to_string_lossy().ends_with(".gz") {
+        true => Box::new(flate2::read::MultiGzDecoder::new(&bytes[..])),
+        false => Box::new(zstd::stream::read::Decoder::new(&bytes[..]).expect("a decoder")),
     };
-    read.expect("sound output");
+    decoder.read_to_string(&mut text).expect("sound output");
     text
 }
 
