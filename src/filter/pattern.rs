@@ -15,6 +15,9 @@ const BACKTRACK_LIMIT: usize = 100_000;
 const MOST_ATOMS: usize = 400;
 /// Bytes of the lazy automaton's cache; the default makes large alternations build states anew.
 const LAZY_CACHE: usize = 16 << 20;
+/// Longer literals are cut: they would be as many branches in the search for all atoms, and the first
+/// letters are nearly as rare.
+const LONGEST_ATOM: usize = 8;
 /// Shorter literals stand in almost every document.
 const SHORTEST_ATOM: usize = 2;
 
@@ -400,7 +403,12 @@ fn usable(seq: &Seq, kind: &ExtractKind) -> Option<Vec<String>> {
             ExtractKind::Suffix => parts.next_back(),
             _ => parts.next(),
         };
-        atoms.push(part.unwrap_or_default().to_ascii_lowercase());
+        let part = part.unwrap_or_default();
+        let cut = match kind {
+            ExtractKind::Suffix => &part[part.len().saturating_sub(LONGEST_ATOM)..],
+            _ => &part[..part.len().min(LONGEST_ATOM)],
+        };
+        atoms.push(cut.to_ascii_lowercase());
     }
     atoms.sort_unstable();
     atoms.dedup();
