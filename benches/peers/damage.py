@@ -14,8 +14,8 @@ this), and the commands `zstd` and `gzip` must be on the path. A set-up that wor
 Every case is a folder of five shards: one of 400 records, which is damaged, and four sound ones of 20
 records, two before and two after it by name. Each tool reads the folder in one process of its own:
 
-    scan       parable scan --allow-bad 100%
-    run        parable run --policy tag-only --allow-bad 100%
+    scan       parable scan --allow-bad 100% --gate off
+    run        parable run --policy tag-only --allow-bad 100% --gate off
     datatrove  JsonlReader or ParquetReader, JsonlWriter, LocalPipelineExecutor with one task
     dolma      dolma tag with a tagger that notes a checksum of the text; it reads no Parquet
 
@@ -201,7 +201,7 @@ class Parable:
 
     def run(self, source, out, hurt):
         extra = ["--policy", "tag-only", "--no-report"] if self.verb == "run" else []
-        status, said = start([self.program, self.verb, "-q", "--allow-bad", "100%", *extra, "-o", out, source])
+        status, said = start([self.program, self.verb, "-q", "--allow-bad", "100%", "--gate", "off", *extra, "-o", out, source])
         if not (out / "ledger.json").exists():
             return status, [], complaint(said, hurt) or ("file named" if hurt in said else None)
         ledger = json.loads((out / "ledger.json").read_text())
