@@ -18,6 +18,9 @@ const LAZY_CACHE: usize = 16 << 20;
 /// Longer literals are cut: they would be as many branches in the search for all atoms, and the first
 /// letters are nearly as rare.
 const LONGEST_ATOM: usize = 8;
+/// Bytes behind a window that a look-ahead may see. Without an end every window would search the rest
+/// of its text.
+const LOOK_AHEAD: usize = 256;
 /// Shorter literals stand in almost every document.
 const SHORTEST_ATOM: usize = 2;
 
@@ -119,12 +122,12 @@ impl Pattern {
                 found.extend(regex.find_iter(input).map(|m| Span::new(m.start(), m.end())));
             }
             Engine::LookAround { strict, loose } => {
-                let mut at = span.start;
-                while let Some(start) = candidate(loose.as_deref(), text, at) {
+                let (seen, mut at) = (seen(text, span), span.start);
+                while let Some(start) = candidate(loose.as_deref(), seen, at) {
                     if start >= span.end {
                         break;
                     }
-                    let Some(hit) = strict_match(strict, text, start) else { break };
+                    let Some(hit) = strict_match(strict, seen, start) else { break };
                     if hit.end > span.end {
                         break;
                     }
@@ -149,7 +152,7 @@ impl Pattern {
             let input = regex_automata::Input::new(text).range(at..end).anchored(Anchored::Yes);
             regex.find(input).map(|m| Span::new(at, m.end()))
         };
-        let mut free = span.start;
+        let (seen, mut free) = (seen(text, span), span.start);
         for at in starts.iter().copied() {
             if at < free {
                 continue;
@@ -158,11 +161,11 @@ impl Pattern {
                 Engine::Faulty => return,
                 Engine::Linear(regex) => begins(regex, at, span.end),
                 Engine::LookAround { loose: Some(loose), .. }
-                    if begins(loose, at, text.len()).is_none() =>
+                    if begins(loose, at, seen.len()).is_none() =>
                 {
                     None
                 }
-                Engine::LookAround { strict, .. } => match strict_match(strict, text, at) {
+                Engine::LookAround { strict, .. } => match strict_match(strict, seen, at) {
                     Some(hit) if hit.end <= span.end => Some(hit),
                     _ => return,
                 },
@@ -197,6 +200,11 @@ fn compile(pattern: &str) -> Result<Engine, String> {
             loose: loose(pattern).map(Box::new),
         },
     })
+}
+
+/// What of a text a pattern with look-around may see that is searched for between two offsets.
+fn seen(text: &str, span: Span) -> &str {
+    &text[..text.floor_char_boundary(span.end.saturating_add(LOOK_AHEAD))]
 }
 
 /// The first match at or behind `at`. An error is the backtrack limit: the rest of the text then

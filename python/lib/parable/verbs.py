@@ -83,8 +83,8 @@ def scan(inputs: PathLike | Iterable[PathLike], out: PathLike, **options: Any) -
         options: ``threads`` (0 = one for each core), ``resume``, ``force``, ``gate``, ``seed``,
             ``limit`` (records of each piece), ``filters`` (folder), ``model`` (file),
             ``text_field``, ``id_field``, ``source_field``, ``max_line_bytes``, ``max_expansion``,
-            ``max_nesting``, ``rank`` and ``world_size`` (this process takes every ``world_size``-th shard),
-            ``progress`` (print it to standard error).
+            ``max_nesting``, ``rank`` and ``world_size`` (this process takes every
+            ``world_size``-th shard), ``progress`` (print it to standard error).
 
     Raises:
         as ``run``.
