@@ -3,6 +3,7 @@
 pub mod check;
 mod lexicon;
 mod pattern;
+mod rewrite;
 mod rule;
 
 use std::sync::{Arc, OnceLock};

@@ -2,11 +2,13 @@
 
 use std::sync::OnceLock;
 
+use regex_automata::nfa::thompson::WhichCaptures;
 use regex_automata::{Anchored, meta};
 use regex_syntax::hir::literal::{ExtractKind, Extractor, Seq};
 use regex_syntax::hir::{Hir, HirKind};
 
 use super::lexicon::Lexicons;
+use super::rewrite::{ascii_words, loose, unfolded, without_look_around};
 use crate::text::Span;
 
 /// Steps that a look-around pattern may backtrack before it counts as not matching.
@@ -185,19 +187,16 @@ impl Pattern {
 }
 
 fn compile(pattern: &str) -> Result<Engine, String> {
-    let linear = meta::Regex::builder()
-        .configure(meta::Config::new().hybrid_cache_capacity(LAZY_CACHE))
-        .build(&ascii_words(pattern));
-    Ok(match linear {
-        Ok(regex) => Engine::Linear(Box::new(regex)),
-        Err(_) => Engine::LookAround {
+    Ok(match linear(&ascii_words(pattern)) {
+        Some(regex) => Engine::Linear(Box::new(regex)),
+        None => Engine::LookAround {
             strict: Box::new(
                 fancy_regex::RegexBuilder::new(pattern)
                     .backtrack_limit(BACKTRACK_LIMIT)
                     .build()
                     .map_err(|error| error.to_string())?,
             ),
-            loose: loose(pattern).map(Box::new),
+            loose: loose(pattern).and_then(|loose| linear(&loose)).map(Box::new),
         },
     })
 }
@@ -221,61 +220,14 @@ fn candidate(loose: Option<&meta::Regex>, text: &str, at: usize) -> Option<usize
     loose.find(input).map(|m| m.start())
 }
 
-/// A pattern that runs in linear time and matches, from the same place on, whatever `pattern`
-/// matches: without look-around, with word characters of any script and without word boundaries,
-/// which the two engines read differently.
-fn loose(pattern: &str) -> Option<meta::Regex> {
-    let stripped = without_look_around(pattern);
-    let (mut out, mut in_class) = (String::with_capacity(stripped.len() * 2), false);
-    let mut chars = stripped.chars();
-    while let Some(c) = chars.next() {
-        if c == '\\' {
-            match chars.next()? {
-                'b' | 'B' if !in_class => {}
-                'w' if !in_class => out.push_str("[0-9A-Za-z_[^\\x00-\\x7F]]"),
-                'W' if !in_class => out.push_str("[^0-9A-Za-z_]"),
-                // A reference to a group, possessive or atomic groups: not for a linear engine.
-                '0'..='9' | 'k' | 'G' | 'K' => return None,
-                escaped => {
-                    out.push('\\');
-                    out.push(escaped);
-                }
-            }
-            continue;
-        }
-        in_class = if in_class { c != ']' } else { c == '[' };
-        out.push(c);
-    }
-    let config = meta::Config::new().hybrid_cache_capacity(LAZY_CACHE);
-    meta::Regex::builder().configure(config).build(&out).ok()
-}
-
-/// The pattern with `\b` and `\w` reading ASCII only, outside of character classes. The Unicode
-/// `\b` makes the automaton give up at every byte that is not ASCII and hands the text to an engine
-/// that is some fifty times slower; the rules are written for words in ASCII letters.
-fn ascii_words(pattern: &str) -> String {
-    let (mut out, mut in_class) = (String::with_capacity(pattern.len() * 2), false);
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some(kind @ ('b' | 'B' | 'w')) if !in_class => {
-                    out.push_str("(?-u:\\");
-                    out.push(kind);
-                    out.push(')');
-                }
-                escaped => {
-                    out.push('\\');
-                    out.extend(escaped);
-                }
-            },
-            _ => {
-                in_class = if in_class { c != ']' } else { c == '[' };
-                out.push(c);
-            }
-        }
-    }
-    out
+fn linear(pattern: &str) -> Option<meta::Regex> {
+    // Nobody asks for groups, and literals to search for are found by the atoms: preparing either
+    // takes a good part of the time of compiling.
+    let config = meta::Config::new()
+        .hybrid_cache_capacity(LAZY_CACHE)
+        .which_captures(WhichCaptures::Implicit)
+        .auto_prefilter(false);
+    meta::Regex::builder().configure(config).build(&unfolded(pattern)).ok()
 }
 
 /// A term as a pattern: word-bounded at an end that is a word character, open at a `*`.
@@ -291,56 +243,6 @@ fn term_pattern(term: &str) -> String {
     };
     let spaced = regex_syntax::escape(word).replace(' ', r"\s+");
     format!("{open}{spaced}{close}")
-}
-
-/// The pattern with its look-arounds taken out. What is left matches more, never less, so atoms
-/// that it needs are needed by the whole pattern too.
-fn without_look_around(pattern: &str) -> String {
-    let bytes = pattern.as_bytes();
-    let (mut out, mut i, mut in_class) = (String::new(), 0, false);
-    while i < bytes.len() {
-        let rest = &pattern[i..];
-        if bytes[i] == b'\\' {
-            let end = pattern.ceil_char_boundary((i + 2).min(bytes.len()));
-            out.push_str(&pattern[i..end]);
-            i = end;
-            continue;
-        }
-        let opens = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|o| rest.starts_with(o));
-        if opens && !in_class {
-            i += closing(rest);
-            continue;
-        }
-        in_class = if in_class { bytes[i] != b']' } else { bytes[i] == b'[' };
-        let end = pattern.ceil_char_boundary(i + 1);
-        out.push_str(&pattern[i..end]);
-        i = end;
-    }
-    out
-}
-
-/// Length of the group that `text` begins with.
-fn closing(text: &str) -> usize {
-    let (mut depth, mut skip, mut in_class) = (0usize, false, false);
-    for (i, b) in text.bytes().enumerate() {
-        if std::mem::take(&mut skip) {
-            continue;
-        }
-        match b {
-            b'\\' => skip = true,
-            b'[' if !in_class => in_class = true,
-            b']' if in_class => in_class = false,
-            b'(' if !in_class => depth += 1,
-            b')' if !in_class => {
-                depth -= 1;
-                if depth == 0 {
-                    return i + 1;
-                }
-            }
-            _ => {}
-        }
-    }
-    text.len()
 }
 
 /// By how many letters others must be longer than leading atoms to be taken in their place: a match
