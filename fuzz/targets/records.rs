@@ -6,6 +6,7 @@ use parable::apply::{self, Change, Edit, Provenance};
 use parable::audit::{Row, Tally, review};
 use parable::policy::{Action, Decision};
 use parable::score::{Evidence, Verdict};
+use parable::shard::fields::{by_library, fields};
 use parable::shard::{FieldPaths, Record};
 use parable::taxonomy::Category;
 use parable::text::Span;
@@ -16,6 +17,9 @@ use super::boundary;
 /// A line as a record, against serde_json's own reading of it.
 pub fn json_lines(line: &[u8]) {
     let value: Option<Value> = serde_json::from_slice(line).ok();
+    if let Ok(text) = std::str::from_utf8(line) {
+        assert_eq!(fields(text).ok(), by_library(text).ok(), "plain lines are read the same");
+    }
     let record = match Record::parse(line) {
         Ok(record) => record,
         Err(error) => {
@@ -78,7 +82,7 @@ pub fn chats(data: &[u8]) {
         provenance: &provenance,
         substitute: None,
     };
-    let Some((messages, missed)) = apply::new_messages(raw.get(), &change) else { return };
+    let Some((messages, missed)) = apply::new_messages(raw, &change) else { return };
     let edits: Vec<Edit> = apply::edits(&change.decision.action, &document, &verdict, 0);
     let wanted: usize = edits.iter().map(|edit| edit.span.len()).sum();
     assert!(missed <= wanted);

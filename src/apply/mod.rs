@@ -7,7 +7,6 @@ mod edit;
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::document::Document;
@@ -48,7 +47,7 @@ pub struct Change<'a> {
 pub use crate::document::CHAT_KEYS as CHAT_FIELDS;
 
 /// The top-level fields of a record: keys in order, values as they were written.
-pub type Fields<'a> = [(Cow<'a, str>, &'a RawValue)];
+pub type Fields<'a> = [(Cow<'a, str>, &'a str)];
 
 /// Appends the record, as the decision leaves it, as one JSON line; a weight may write it several
 /// times or not at all. `text_field` is the dotted path of the text.
@@ -192,7 +191,7 @@ fn code_points(text: &str, spans: &[Span]) -> Vec<[usize; 2]> {
 
 fn object(fields: &Fields<'_>, text_field: &str, change: &Change<'_>, out: &mut Vec<u8>) {
     let text_key = text_field.split('.').next().unwrap_or("");
-    let has_text = fields.iter().any(|(key, raw)| key == text_key && raw.get() != "null");
+    let has_text = fields.iter().any(|(key, raw)| key == text_key && *raw != "null");
     let mut note = note(change);
     // The values that change, before anything is written: the note tells how that went.
     let rewritten: Vec<Option<Value>> = fields
@@ -203,7 +202,7 @@ fn object(fields: &Fields<'_>, text_field: &str, change: &Change<'_>, out: &mut 
             } else if key == text_key && has_text {
                 with_text(raw, text_field, &new_text(change)?)
             } else if !has_text && CHAT_FIELDS.contains(&&**key) {
-                let (messages, missed) = new_messages(raw.get(), change)?;
+                let (messages, missed) = new_messages(raw, change)?;
                 if missed > 0 {
                     note["bytes_not_editable"] = json!(missed);
                 }
@@ -223,13 +222,12 @@ fn object(fields: &Fields<'_>, text_field: &str, change: &Change<'_>, out: &mut 
         separator(&mut first, out);
         push_json(&Value::from(&**key), out);
         out.push(b':');
-        let metadata = (key == "metadata" && raw.get().starts_with('{'))
-            .then(|| with_note(raw, &note))
-            .flatten();
+        let metadata =
+            (key == "metadata" && raw.starts_with('{')).then(|| with_note(raw, &note)).flatten();
         noted |= metadata.is_some();
         match metadata.as_ref().or(rewritten[nth].as_ref()) {
             Some(value) => push_json(value, out),
-            None => out.extend_from_slice(raw.get().as_bytes()),
+            None => out.extend_from_slice(raw.as_bytes()),
         }
     }
     if !noted {
@@ -255,15 +253,15 @@ fn push_json(value: &Value, out: &mut Vec<u8>) {
 }
 
 /// The metadata with the note in it; none where they nest too deep to be read as a value.
-fn with_note(raw: &RawValue, note: &Value) -> Option<Value> {
-    let mut metadata: Value = serde_json::from_str(raw.get()).ok()?;
+fn with_note(raw: &str, note: &Value) -> Option<Value> {
+    let mut metadata: Value = serde_json::from_str(raw).ok()?;
     metadata["parable"] = note.clone();
     Some(metadata)
 }
 
 /// The top-level value that holds the text, with another text.
-fn with_text(raw: &RawValue, path: &str, text: &str) -> Option<Value> {
-    let mut value: Value = serde_json::from_str(raw.get()).ok()?;
+fn with_text(raw: &str, path: &str, text: &str) -> Option<Value> {
+    let mut value: Value = serde_json::from_str(raw).ok()?;
     let mut place = &mut value;
     for step in path.split('.').skip(1) {
         place = place.get_mut(step)?;
@@ -321,7 +319,7 @@ mod tests {
     mod indexed {
         use super::*;
         use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-        pub struct Map<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
+        pub struct Map<'a>(pub Vec<(Cow<'a, str>, &'a str)>);
         impl<'de: 'a, 'a> Deserialize<'de> for Map<'a> {
             fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
                 struct V;
@@ -332,8 +330,10 @@ mod tests {
                     }
                     fn visit_map<M: MapAccess<'de>>(self, mut m: M) -> Result<Map<'de>, M::Error> {
                         let mut all = Vec::new();
-                        while let Some((k, v)) = m.next_entry::<String, &RawValue>()? {
-                            all.push((Cow::Owned(k), v));
+                        while let Some((k, v)) =
+                            m.next_entry::<String, &serde_json::value::RawValue>()?
+                        {
+                            all.push((Cow::Owned(k), v.get()));
                         }
                         Ok(Map(all))
                     }

@@ -325,7 +325,7 @@ impl Search<'_> {
 /// Whether the policy put a text before the document and did nothing else to it.
 fn was_prefixed(record: &Record<'_>) -> bool {
     let note = record.raw("metadata.parable").or_else(|| record.raw("parable"));
-    note.is_some_and(|note| prefixing(note.get()))
+    note.is_some_and(prefixing)
 }
 
 fn prefixing(note: &str) -> bool {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{BenchError, Settings};
 use crate::attribute;
 use crate::document::Document;
+use crate::pipeline::Undecoded;
 use crate::policy::Facts;
 use crate::scan::Gate;
 use crate::score::{Judge, Scorer, judge};
@@ -71,7 +72,7 @@ impl Step {
             Step::Recompress => "decompress and compress again at the written level",
             Step::Lines => "decompress, cut into blocks and lines",
             Step::Gate => "and search each block for the gate's atoms",
-            Step::Parse => "and check every line as JSON, decode the admitted texts",
+            Step::Parse => "and check every line as JSON",
             Step::Sieve => "and ask the sieve which of them are worth scoring",
             Step::Score => "and score those",
             Step::Rules => "and run the rules where the score is worth a look",
@@ -109,6 +110,7 @@ pub struct Steps<'s> {
     scorer: Scorer,
     judge: Judge,
     marks: Vec<usize>,
+    undecoded: Undecoded,
     rows: Vec<u8>,
 }
 
@@ -121,6 +123,7 @@ impl<'s> Steps<'s> {
             scorer: Scorer::new(settings.model.clone()),
             judge: Judge::new(settings.model.clone(), settings.filters.clone()),
             marks: Vec::new(),
+            undecoded: Undecoded::default(),
             rows: Vec::new(),
         }
     }
@@ -207,11 +210,12 @@ impl<'s> Steps<'s> {
 
     fn line(&mut self, line: &[u8], marked: bool, to: Step, seen: &mut Seen) {
         let Ok(record) = Record::parse(line) else { return };
-        let Ok(document) = record.document_if(&self.settings.fields, marked, String::new) else {
-            return;
-        };
-        if marked
+        let fields = &self.settings.fields;
+        let wanted = marked
             && to >= Step::Sieve
+            && !self.undecoded.clears(&record, fields, &self.judge, self.settings.gate);
+        let Ok(document) = record.document_if(fields, wanted, String::new) else { return };
+        if wanted
             && self.gate.admits(document.text.as_bytes())
             && self.document(&document, to, seen)
         {

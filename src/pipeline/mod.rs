@@ -6,6 +6,7 @@
 
 mod books;
 mod config;
+mod group_documents;
 mod journal;
 mod makeup;
 mod parts;
@@ -17,12 +18,14 @@ mod run;
 mod stop;
 mod table_pass;
 mod tables;
+mod undecoded;
 
 pub use books::{Settings, fingerprint};
 pub use config::{Observer, Quiet, RunConfig, RunError};
 pub use refill::Pool;
 pub use run::{Outcome, UPLOADS, run};
 pub use tables::{Passed, TablePass, TableWorker};
+pub use undecoded::Undecoded;
 
 /// A number that depends on seed and id alone.
 fn seeded(seed: u64, id: &str) -> u64 {

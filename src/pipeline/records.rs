@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::RunConfig;
 use super::makeup::Makeup;
 use super::parts::{Kind, Parts};
+use super::undecoded::Undecoded;
 use crate::apply::{self, Change, Provenance, Substitute};
 use crate::attribute;
 use crate::composition::Size;
@@ -33,6 +34,7 @@ pub struct Worker<'c> {
     /// What a rule of the policy could not evaluate: the first of each piece.
     pub fault: Option<String>,
     marks: Vec<usize>,
+    undecoded: Undecoded,
     /// The policy may act on records that the gate cleared.
     pub(super) reads_cleared: bool,
     documents: Vec<u8>,
@@ -81,6 +83,7 @@ impl<'c> Worker<'c> {
             fired: vec![0; config.policy.rules().len()],
             fault: None,
             marks: Vec::new(),
+            undecoded: Undecoded::default(),
             reads_cleared: config.policy.reads_cleared() && !config.scan_only,
             documents: Vec::new(),
             attributes: Vec::new(),
@@ -245,8 +248,13 @@ impl<'c> Worker<'c> {
             }
         };
         let made = || format!("{}:{}", place.shard, (place.base)().0 + place.line);
-        let whole = marked || self.reads_cleared || self.config.tokenizer.is_some();
-        let document = match record.document_if(&self.config.fields, whole, made) {
+        let config = self.config;
+        let whole = self.reads_cleared || config.tokenizer.is_some();
+        let cleared = |undecoded: &mut Undecoded| {
+            undecoded.clears(&record, &config.fields, &self.judge, config.gate)
+        };
+        let marked = marked && (whole || !cleared(&mut self.undecoded));
+        let document = match record.document_if(&config.fields, whole || marked, made) {
             Ok(document) => document,
             Err(error) => {
                 return self.reject(line, line.len() as u64, &error.to_string(), place, counts);
@@ -338,7 +346,7 @@ impl<'c> Worker<'c> {
             self.makeup.scanned(source, verdict, size);
             return self.keep(line, counts);
         }
-        let metadata = record.raw("metadata").map(serde_json::value::RawValue::get);
+        let metadata = record.raw("metadata");
         let (decision, substitute) = self.decision(document, verdict, metadata, counts);
         let other = substitute.map(|s| self.size(&s.text));
         self.makeup.decided(source, verdict, size, &decision.action, other);

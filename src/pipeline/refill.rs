@@ -113,7 +113,7 @@ fn substitute(line: &[u8], fields: &FieldPaths) -> Option<Substitute> {
     let messages = (!document.turns.is_empty())
         .then(|| CHAT_FIELDS.iter().find_map(|name| record.raw(name)))
         .flatten()
-        .and_then(|raw| serde_json::from_str(raw.get()).ok());
+        .and_then(|raw| serde_json::from_str(raw).ok());
     Some(Substitute { id: document.id.into_owned(), text: document.text.into_owned(), messages })
 }
 

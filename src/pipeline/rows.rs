@@ -35,6 +35,31 @@ pub struct Row {
     pub rejected: Option<String>,
 }
 
+impl Row {
+    /// A row that is written once and not changed.
+    pub fn as_it_came(index: usize) -> Self {
+        Self {
+            index,
+            id: String::new(),
+            source: None,
+            copies: 1,
+            note: None,
+            text: None,
+            messages: None,
+            attributes: "{}".into(),
+            scores: Vec::new(),
+            size: Size::default(),
+            rejected: None,
+        }
+    }
+
+    /// Whether it is written once and as it came.
+    pub fn untouched(&self) -> bool {
+        let changed = self.note.is_some() || self.text.is_some() || self.messages.is_some();
+        self.copies == 1 && !changed
+    }
+}
+
 impl Worker<'_> {
     /// Takes one row of a table through the pass.
     pub fn row(
@@ -45,19 +70,9 @@ impl Worker<'_> {
         counts: &mut Counts,
     ) -> Row {
         let made = || format!("{}:{}", place.shard, (place.base)().0 + place.line);
-        let mut row = Row {
-            index,
-            id: given.id.clone().unwrap_or_else(made),
-            source: given.source.clone(),
-            copies: 0,
-            note: None,
-            text: None,
-            messages: None,
-            attributes: "{}".into(),
-            scores: Vec::new(),
-            size: Size::default(),
-            rejected: None,
-        };
+        let id = given.id.clone().unwrap_or_else(made);
+        let source = given.source.clone();
+        let mut row = Row { id, source, copies: 0, ..Row::as_it_came(index) };
         let json = given.chat_json();
         let mut document = match given.document(&json, &self.config.fields) {
             Ok(document) => document,
@@ -148,7 +163,7 @@ impl Worker<'_> {
             row.text = apply::new_text(&change);
         } else if let Ok(record) = Record::parse_str(json)
             && let Some((_, raw)) = record.fields.first()
-            && let Some((messages, missed)) = apply::new_messages(raw.get(), &change)
+            && let Some((messages, missed)) = apply::new_messages(raw, &change)
         {
             if missed > 0 {
                 note["bytes_not_editable"] = missed.into();

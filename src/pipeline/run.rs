@@ -239,9 +239,20 @@ impl Job {
                 page.damage.push(DamageNote { byte_offset: 0, message: message.clone() })
             }
             Ok(shard) if self.input.format == Format::Parquet => {
-                let passed = table_pass::piece(shard, nth, worker, &folder, &mut parts, &mut page);
-                self.input.intact()?;
-                passed?;
+                let mut copies = true;
+                loop {
+                    let passed = table_pass::piece(
+                        shard, nth, worker, &folder, &mut parts, &mut page, copies,
+                    );
+                    self.input.intact()?;
+                    if passed? {
+                        break;
+                    }
+                    copies = false;
+                    parts = Parts::begin(&folder, nth, &self.input).map_err(fail)?;
+                    page = PiecePage::default();
+                    worker.restart();
+                }
                 observer.progress(&page.counts);
             }
             Ok(shard) => {

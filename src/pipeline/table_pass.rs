@@ -9,6 +9,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 use serde_json::Value;
 
+use super::group_documents::{Fault, GroupDocuments};
 use super::journal::PiecePage;
 use super::parts::{self, Kind, Parts};
 use super::records::{Place, Worker};
@@ -21,9 +22,10 @@ use crate::score::Verdict;
 use crate::shard::columns::{self, Columns};
 use crate::shard::piece::Shard;
 use crate::shard::table::{self, Table};
-use crate::shard::{Format, Input, output};
+use crate::shard::{Format, Input, output, row_groups};
 
-/// Takes one row group through the pass.
+/// Takes one row group through the pass; `copies` if it may be copied where nothing changes. False where
+/// that failed: what was read once could not be read again, and all is to be done anew without.
 pub fn piece(
     shard: &Shard,
     nth: usize,
@@ -31,7 +33,8 @@ pub fn piece(
     folder: &Path,
     parts: &mut Parts,
     page: &mut PiecePage,
-) -> Result<(), RunError> {
+    copies: bool,
+) -> Result<bool, RunError> {
     let input = &shard.input;
     let fail = |error: ParquetError| parquet_error(input, &error);
     let (opened, batches) = match open(input, nth, worker.config) {
@@ -39,21 +42,26 @@ pub fn piece(
         Err(error) => {
             let message = format!("row group {nth}: {error}");
             page.damage.push(DamageNote { byte_offset: 0, message });
-            return Ok(());
+            return Ok(true);
         }
     };
-    let footer = opened.footer();
-    let with_note = with_note(&footer.schema);
-    let scan_only = worker.config.scan_only;
-    let mut documents = if scan_only {
-        None
-    } else {
-        let path = parts::part(folder, nth, Kind::Documents);
-        Some(table::writer(&path, with_note.clone(), footer.compression).map_err(fail)?)
+    let done = |result: Result<(), Fault>| match result {
+        Ok(()) => Ok(true),
+        Err(Fault::Reread) => Ok(false),
+        Err(Fault::Parquet(error)) => Err(fail(error)),
     };
+    let path = parts::part(folder, nth, Kind::Documents);
+    let mut documents = None;
+    if !worker.config.scan_only {
+        match GroupDocuments::begin(&opened, nth, &path, copies) {
+            Ok(begun) => documents = Some(begun),
+            Err(fault) => return done(Err(fault)),
+        }
+    }
     let path = parts::part(folder, nth, Kind::Attributes);
-    let mut attributes =
-        table::writer(&path, attribute_schema(), footer.compression).map_err(fail)?;
+    let compression = opened.footer().compression;
+    let mut attributes = table::writer(&path, attribute_schema(), compression).map_err(fail)?;
+    let mut complete = true;
     let name = input.name();
     let before = opened.rows_before(nth);
     let base = || (before, 0);
@@ -74,30 +82,30 @@ pub fn piece(
                     byte_offset: 0,
                     message: format!("row group {nth}, after {} rows: {message}", place.line),
                 });
+                complete = false;
                 break;
             }
         };
         match rows(&batch, worker, &mut place, page) {
             Ok(rows) => {
-                if let Some(writer) = &mut documents {
-                    document_batch(&batch, &with_note, &rows, &worker.config.fields.text)
-                        .and_then(|batch| writer.write(&batch))
-                        .map_err(fail)?;
+                if let Some(documents) = &mut documents {
+                    let added = documents.add(&batch, &rows, &worker.config.fields.text);
+                    if !done(added)? {
+                        return Ok(false);
+                    }
                 }
                 attribute_batch(&rows).and_then(|batch| attributes.write(&batch)).map_err(fail)?;
             }
             Err(message) => {
                 page.damage.push(DamageNote { byte_offset: 0, message });
+                complete = false;
                 break;
             }
         }
         worker.flush(parts).map_err(|e| RunError::io(folder, e))?;
     }
-    if let Some(writer) = documents {
-        table::close(writer).map_err(fail)?;
-    }
     table::close(attributes).map_err(fail)?;
-    Ok(())
+    documents.map_or(Ok(true), |documents| done(documents.finish(complete)))
 }
 
 /// A table and the batches of one row group. A scan writes no documents, so it reads no more than it
@@ -140,7 +148,7 @@ pub fn join(config: &RunConfig, input: &Input, pieces: usize) -> Result<(), RunE
                 .and_then(ArrowWriter::close)
                 .map_err(|e| parquet_error(input, &e))?;
         } else {
-            table::join(&files, &mut out).map_err(|e| parquet_error(input, &e))?;
+            row_groups::join(&files, &mut out).map_err(|e| parquet_error(input, &e))?;
         }
         out.finish().map_err(|e| RunError::io(&to, e))?;
     }

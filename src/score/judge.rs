@@ -97,6 +97,19 @@ impl Judge {
         }
     }
 
+    /// Whether the sieve finds anything worth scoring in the document.
+    #[must_use]
+    pub fn admits(&self, document: &Document<'_>, level: GateLevel) -> bool {
+        mesh(level).is_none_or(|mesh| self.scorer.admits(document, mesh))
+    }
+
+    /// The same of a text as it stands between the quotes of a JSON string; none where it must be
+    /// decoded first.
+    #[must_use]
+    pub fn admits_json(&self, inner: &str, level: GateLevel) -> Option<bool> {
+        mesh(level).map_or(Some(true), |mesh| self.scorer.admits_json(inner, mesh))
+    }
+
     /// The verdict, and what moved the coercion score most, strongest first.
     pub fn explain(&mut self, document: &Document<'_>) -> (Verdict, Vec<Contribution>) {
         let mut list = self.scorer.contributions(document);

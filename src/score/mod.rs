@@ -21,6 +21,7 @@ pub mod referee;
 pub mod rules;
 pub mod scorer;
 pub mod sieve;
+mod slots;
 pub mod train;
 pub mod verdict;
 pub mod words;

@@ -80,6 +80,15 @@ impl Scorer {
         windows(text).into_iter().any(|window| self.model.sieve.admits(window.of(text), mesh))
     }
 
+    /// The same of a text as it stands in a JSON string, without the quotes; none where it must be
+    /// decoded first.
+    #[must_use]
+    pub fn admits_json(&self, inner: &str, mesh: Mesh) -> Option<bool> {
+        // Decoding never lengthens a text: this one is a single window.
+        let single = inner.len() <= WINDOW + WINDOW / 2;
+        single.then(|| self.model.sieve.admits_json(inner, mesh)).flatten()
+    }
+
     /// Reads one document, a long one by windows of which the strongest answers are kept.
     pub(super) fn read(&mut self, document: &Document<'_>) {
         self.read_windows(document, |_, _| true);

@@ -9,11 +9,8 @@ use crate::taxonomy::Frame;
 
 use super::labels::Label;
 use super::logistic::{Linear, Rows, Target, fit};
+use super::slots::{SLOTS, Told, in_json, slots};
 
-/// Slots of the table: 2 bytes each in the file, 4 in memory.
-const SLOTS: usize = 1 << 16;
-/// Letters of a word that count: as good as stemming here, and free.
-const LETTERS: usize = 6;
 /// Steps of one unit of inverse document frequency.
 const IDF_STEPS: f32 = 25.0;
 /// Of the documents that show the conduct and that the model finds, these shares may be cleared in
@@ -33,6 +30,8 @@ pub enum Mesh {
     Fine,
 }
 
+type Terms = [(i16, u16); SLOTS];
+
 /// The fitted table.
 #[derive(Clone)]
 pub struct Sieve {
@@ -44,7 +43,38 @@ pub struct Sieve {
     /// By [`Mesh`].
     thresholds: [f32; 2],
     /// `weight × idf` and `idf²` of each slot: what a text's sums are made of.
-    terms: Vec<(i16, u16)>,
+    terms: Box<Terms>,
+}
+
+/// What the words of one text add up to.
+struct Sums {
+    seen: [u64; SLOTS / 64],
+    value: i32,
+    norm: u32,
+}
+
+impl Default for Sums {
+    fn default() -> Self {
+        Self { seen: [0; SLOTS / 64], value: 0, norm: 0 }
+    }
+}
+
+impl Sums {
+    /// A word counts once. No branch: whether it is new is as good as random.
+    #[inline]
+    fn add(&mut self, batch: &[u16], terms: &Terms) {
+        let (mut value, mut norm) = (self.value, self.norm);
+        for slot in batch {
+            let slot = usize::from(*slot);
+            let bit = 1_u64 << (slot % 64);
+            let fresh = self.seen[slot / 64] & bit == 0;
+            self.seen[slot / 64] |= bit;
+            let term = terms[slot];
+            value += i32::from(term.0) * i32::from(fresh);
+            norm += u32::from(term.1) * u32::from(fresh);
+        }
+        (self.value, self.norm) = (value, norm);
+    }
 }
 
 /// What a sieve does to labelled documents that it was not fitted on.
@@ -71,7 +101,8 @@ impl Default for Sieve {
 impl Sieve {
     fn new(weights: Vec<i8>, idf: Vec<u8>, scale: f32, bias: f32, thresholds: [f32; 2]) -> Self {
         let term = |(w, idf): (&i8, &u8)| (i16::from(*w) * i16::from(*idf), u16::from(*idf).pow(2));
-        let terms = weights.iter().zip(&idf).map(term).collect();
+        let mut terms = Box::new([(0, 0); SLOTS]);
+        terms.iter_mut().zip(weights.iter().zip(&idf)).for_each(|(slot, pair)| *slot = term(pair));
         Self { weights, idf, scale, bias, thresholds, terms }
     }
 
@@ -81,19 +112,25 @@ impl Sieve {
         self.score(text) >= self.thresholds[mesh as usize]
     }
 
+    /// The same of a text as it stands in a JSON string, without the quotes; none where only the
+    /// decoded text can tell.
+    #[must_use]
+    pub fn admits_json(&self, inner: &str, mesh: Mesh) -> Option<bool> {
+        let mut sums = Sums::default();
+        match in_json(inner.as_bytes(), |batch| sums.add(batch, &self.terms)) {
+            Told::All => Some(self.weigh(&sums) >= self.thresholds[mesh as usize]),
+            Told::Hidden => None,
+        }
+    }
+
     fn score(&self, text: &str) -> f32 {
-        let mut seen = [0_u64; SLOTS / 64];
-        let (mut sum, mut norm) = (0_i32, 0_u32);
-        slots(text.as_bytes(), |slot| {
-            let bit = 1_u64 << (slot % 64);
-            let fresh = seen[slot / 64] & bit == 0;
-            seen[slot / 64] |= bit;
-            // A word counts once. No branch: whether it is new is as good as random.
-            let (value, square) = self.terms[slot];
-            sum += i32::from(value) * i32::from(fresh);
-            norm += u32::from(square) * u32::from(fresh);
-        });
-        self.bias + self.scale * sum as f32 / (norm.max(1) as f32).sqrt()
+        let mut sums = Sums::default();
+        slots(text.as_bytes(), |batch| sums.add(batch, &self.terms));
+        self.weigh(&sums)
+    }
+
+    fn weigh(&self, sums: &Sums) -> f32 {
+        self.bias + self.scale * sums.value as f32 / (sums.norm.max(1) as f32).sqrt()
     }
 
     /// Fits on all labels; the thresholds come from scores of sieves that had not seen the fold they
@@ -211,93 +248,10 @@ fn target(label: &Label) -> Target {
 
 fn distinct(text: &str) -> Vec<u32> {
     let mut all = Vec::new();
-    slots(text.as_bytes(), |slot| all.push(slot as u32));
+    slots(text.as_bytes(), |batch| all.extend(batch.iter().copied().map(u32::from)));
     all.sort_unstable();
     all.dedup();
     all
-}
-
-/// Tells the slot of every word and of every pair of neighbours. Words are runs of ASCII letters and
-/// digits; which bytes are such is worked out for 64 of them at a time.
-#[inline]
-fn slots(text: &[u8], mut tell: impl FnMut(usize)) {
-    let slot = |x: u64| (x.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as usize;
-    let mut before = 0_u64;
-    let mut end = |start: usize, end: usize| {
-        let word = letters(text, start, end - start);
-        tell(slot(word));
-        if before != 0 {
-            tell(slot(before.rotate_left(23).wrapping_mul(0xD6E8_FEB8_6659_FD93) ^ word));
-        }
-        before = word;
-    };
-    let (mut start, mut inside) = (0, 0_u64);
-    for (nth, block) in text.chunks(64).enumerate() {
-        let mask = alphanumeric(block);
-        // A bit wherever a word begins or ends.
-        let mut turns = mask ^ (mask << 1 | inside);
-        while turns != 0 {
-            let at = nth * 64 + turns.trailing_zeros() as usize;
-            turns &= turns - 1;
-            if inside == 0 {
-                start = at;
-            } else {
-                end(start, at);
-            }
-            inside ^= 1;
-        }
-    }
-    if inside == 1 {
-        end(start, text.len());
-    }
-}
-
-/// The first letters of a word, lower-cased, as one number.
-#[inline]
-fn letters(text: &[u8], start: usize, length: usize) -> u64 {
-    let bytes = match text.get(start..start + 8) {
-        Some(eight) => eight.try_into().unwrap_or_default(),
-        None => {
-            let mut bytes = [0; 8];
-            let rest = &text[start..];
-            bytes[..rest.len()].copy_from_slice(rest);
-            bytes
-        }
-    };
-    let kept = length.min(LETTERS) as u32;
-    // The bit that tells lower case from upper is set in every digit too.
-    u64::from_be_bytes(bytes) >> (64 - 8 * kept) | 0x2020_2020_2020 >> (48 - 8 * kept)
-}
-
-/// One bit for each of up to 64 bytes: set for ASCII letters and digits.
-#[inline]
-fn alphanumeric(block: &[u8]) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = ONES << 7;
-    let eight = |bytes: u64| {
-        // Seven bits of each byte, so that no sum runs over into its neighbour.
-        let low = bytes & !TOPS;
-        let lower = low | (ONES * 0x20);
-        let between = |x: u64, first: u8, last: u8| {
-            (x + ONES * u64::from(0x80 - first)) & !(x + ONES * u64::from(0x7F - last))
-        };
-        let set = (between(lower, b'a', b'z') | between(low, b'0', b'9')) & !bytes & TOPS;
-        (set >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
-    };
-    let mut mask = 0;
-    let mut chunks = block.chunks_exact(8);
-    let mut shift = 0;
-    for bytes in &mut chunks {
-        mask |= eight(u64::from_le_bytes(bytes.try_into().unwrap_or_default())) << shift;
-        shift += 8;
-    }
-    let rest = chunks.remainder();
-    if !rest.is_empty() {
-        let mut bytes = [0; 8];
-        bytes[..rest.len()].copy_from_slice(rest);
-        mask |= eight(u64::from_le_bytes(bytes)) << shift;
-    }
-    mask
 }
 
 #[cfg(test)]
@@ -340,30 +294,5 @@ mod tests {
         assert_eq!(of("Threatened him"), of("threatening, HIM…"));
         assert_ne!(of("him threatened"), of("threatened him"));
         assert!(of("“…”").is_empty());
-    }
-
-    #[test]
-    fn words_are_told_apart_as_byte_by_byte() {
-        let all: Vec<u8> = (0..=255).chain((0..=255).rev()).collect();
-        for shift in 0..70 {
-            let text = &all[shift..];
-            for (nth, block) in text.chunks(64).enumerate() {
-                for (at, byte) in block.iter().enumerate() {
-                    let set = alphanumeric(block) >> at & 1 == 1;
-                    assert_eq!(set, byte.is_ascii_alphanumeric(), "{byte} at {at} of {nth}");
-                }
-            }
-        }
-        let words = ["a", "Bc", "deF7", "ghijkl", "Mnopqrs", "tuvwxyzABCDEFGHIJ0123456789"];
-        for gap in 1..80 {
-            let text = words.join(&"-".repeat(gap));
-            let mut found = Vec::new();
-            slots(text.as_bytes(), |slot| found.push(slot));
-            let mut plain = Vec::new();
-            slots(words.join(" ").to_lowercase().as_bytes(), |slot| plain.push(slot));
-            assert_eq!((found.len(), &found), (11, &plain), "{gap}");
-        }
-        assert_eq!(letters(b"AbC", 0, 3), letters(b"abcdefgh", 0, 3));
-        assert_eq!(letters(b"abcdef9", 0, 7), letters(b"ABCDEF12", 0, 8));
     }
 }

@@ -40,14 +40,14 @@ impl Found<'_> {
     pub fn value(&self, path: &str) -> Option<String> {
         let own = match self.beside {
             Beside::Nothing => None,
-            Beside::Record(record) => record.raw(path).and_then(|raw| json(raw.get())),
+            Beside::Record(record) => record.raw(path).and_then(json),
             Beside::Row(batch, row) => {
                 table::column(batch, path).and_then(|column| scalar(table::value(&column, row)))
             }
         };
         own.or_else(|| {
             let path = path.strip_prefix("metadata.").unwrap_or(path);
-            json(Record::parse_str(self.metadata?).ok()?.raw(path)?.get())
+            json(Record::parse_str(self.metadata?).ok()?.raw(path)?)
         })
     }
 }
@@ -232,8 +232,7 @@ fn of_record<E>(
 ) -> Option<Result<ControlFlow<()>, E>> {
     let record = Record::parse(line).ok()?;
     let document = record.document(fields, made).ok()?;
-    let metadata = record.raw("metadata").map(serde_json::value::RawValue::get);
+    let metadata = record.raw("metadata");
     let note = record.raw("metadata.parable").or_else(|| record.raw("parable"));
-    let note = note.map(serde_json::value::RawValue::get);
     Some(take(&Found { document: &document, metadata, note, beside: Beside::Record(&record) }))
 }

@@ -6,6 +6,7 @@
 pub mod codec;
 pub mod columns;
 pub mod documents;
+pub mod fields;
 pub mod gzip;
 pub mod input;
 pub mod lines;
@@ -14,6 +15,7 @@ pub mod piece;
 pub mod quarantine;
 pub mod record;
 pub mod remote;
+pub mod row_groups;
 pub mod stored;
 pub mod table;
 

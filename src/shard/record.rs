@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, Visitor};
 use serde_json::value::RawValue;
 
+use super::fields::{Fields, decode, fields};
 use crate::document::{CHAT_KEYS, Document, Role, Turn};
 use crate::text::Span;
 
@@ -64,7 +65,7 @@ pub enum RecordError {
 /// The top level of a JSON object: keys in order, values untouched. Of duplicate keys the last
 /// counts, as in Python and JavaScript.
 pub struct Record<'a> {
-    pub fields: Vec<(Cow<'a, str>, &'a RawValue)>,
+    pub fields: Fields<'a>,
 }
 
 impl<'a> Record<'a> {
@@ -83,9 +84,8 @@ impl<'a> Record<'a> {
     /// # Errors
     /// [`RecordError::Json`].
     pub fn parse_str(text: &'a str) -> Result<Self, RecordError> {
-        let fields: Fields<'a> =
-            serde_json::from_str(text).map_err(|e| RecordError::Json(e.to_string()))?;
-        Ok(Self { fields: fields.0 })
+        let fields = fields(text).map_err(|e| RecordError::Json(e.to_string()))?;
+        Ok(Self { fields })
     }
 
     /// The record, if none of its values is nested deeper than that, itself included.
@@ -93,21 +93,21 @@ impl<'a> Record<'a> {
     /// # Errors
     /// [`RecordError::Deep`].
     pub fn no_deeper_than(self, levels: usize) -> Result<Self, RecordError> {
-        let deep = |(_, value): &(Cow<'_, str>, &RawValue)| {
-            value.get().len() >= 2 * levels && nesting(value.get()) >= levels
+        let deep = |(_, value): &(Cow<'_, str>, &str)| {
+            value.len() >= 2 * levels && nesting(value) >= levels
         };
         if self.fields.iter().any(deep) { Err(RecordError::Deep(levels)) } else { Ok(self) }
     }
 
-    /// The raw value at a dotted path.
+    /// The JSON of the value at a dotted path.
     #[must_use]
-    pub fn raw(&self, path: &str) -> Option<&'a RawValue> {
+    pub fn raw(&self, path: &str) -> Option<&'a str> {
         if let Some(value) = self.top(path) {
             return Some(value);
         }
         let (first, rest) = path.split_once('.')?;
         let inner = self.top(first)?;
-        Record::parse_str(inner.get()).ok()?.raw(rest)
+        Record::parse_str(inner).ok()?.raw(rest)
     }
 
     /// Length of the text, or of the chat in its place, as it stands in the record: in bytes,
@@ -115,11 +115,11 @@ impl<'a> Record<'a> {
     #[must_use]
     pub fn text_bytes(&self, paths: &FieldPaths) -> usize {
         let chat = || CHAT_KEYS.iter().find_map(|key| self.top(key));
-        let raw = self.raw(&paths.text).filter(|raw| raw.get() != "null").or_else(chat);
-        raw.map_or(0, |raw| raw.get().len() - if raw.get().starts_with('"') { 2 } else { 0 })
+        let raw = self.raw(&paths.text).filter(|raw| *raw != "null").or_else(chat);
+        raw.map_or(0, |raw| raw.len() - if raw.starts_with('"') { 2 } else { 0 })
     }
 
-    fn top(&self, key: &str) -> Option<&'a RawValue> {
+    fn top(&self, key: &str) -> Option<&'a str> {
         self.fields.iter().rev().find(|(k, _)| k == key).map(|(_, v)| *v)
     }
 
@@ -146,7 +146,7 @@ impl<'a> Record<'a> {
     ) -> Result<Document<'a>, RecordError> {
         let id = self.id(paths).unwrap_or_else(|| Cow::Owned(id()));
         let source = self.source(paths);
-        if let Some(raw) = self.raw(&paths.text).filter(|raw| raw.get() != "null") {
+        if let Some(raw) = self.raw(&paths.text).filter(|raw| *raw != "null") {
             let text = string(raw).ok_or_else(|| RecordError::Type {
                 field: paths.text.clone(),
                 found: type_name(raw),
@@ -167,6 +167,12 @@ impl<'a> Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// The text as it stands between the quotes of its JSON string; none where it is no string.
+    #[must_use]
+    pub fn plain_text(&self, paths: &FieldPaths) -> Option<&'a str> {
+        self.raw(&paths.text)?.strip_prefix('"')?.strip_suffix('"')
+    }
+
     /// As [`Record::document`]; where `whole` is false the text is checked but not decoded.
     ///
     /// # Errors
@@ -177,8 +183,7 @@ impl<'a> Record<'a> {
         whole: bool,
         id: impl FnOnce() -> String,
     ) -> Result<Document<'a>, RecordError> {
-        let plain = self.raw(&paths.text).is_some_and(|raw| raw.get().starts_with('"'));
-        if whole || !plain {
+        if whole || self.plain_text(paths).is_none() {
             return self.document(paths, id);
         }
         let id = self.id(paths).unwrap_or_else(|| Cow::Owned(id()));
@@ -186,41 +191,15 @@ impl<'a> Record<'a> {
     }
 }
 
-struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Keys;
-        impl<'de> Visitor<'de> for Keys {
-            type Value = Fields<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields<'de>, M::Error> {
-                let mut fields = Vec::with_capacity(8);
-                while let Some((key, value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
-                    fields.push((key.0, value));
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(Keys)
-    }
-}
-
-/// A key, borrowed where it has no escape.
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
 /// A JSON string as text. Lone surrogates, which Python writes and no UTF-8 text can hold, become
 /// U+FFFD for scoring; the record itself is passed on as it came.
-fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let json = raw.get();
+fn string(json: &str) -> Option<Cow<'_, str>> {
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
     if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
         return Some(Cow::Borrowed(inner));
     }
-    if let Ok(text) = serde_json::from_str::<String>(json) {
+    let mut text = String::with_capacity(inner.len());
+    if decode(inner, &mut text) {
         return Some(Cow::Owned(text));
     }
     serde_json::from_str::<Bytes>(json)
@@ -246,16 +225,16 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
-    match raw.get().as_bytes().first()? {
+fn scalar(raw: &str) -> Option<Cow<'_, str>> {
+    match raw.as_bytes().first()? {
         b'"' => string(raw),
-        b'-' | b'0'..=b'9' => Some(Cow::Borrowed(raw.get())),
+        b'-' | b'0'..=b'9' => Some(Cow::Borrowed(raw)),
         _ => None,
     }
 }
 
-fn type_name(raw: &RawValue) -> &'static str {
-    match raw.get().as_bytes().first() {
+fn type_name(raw: &str) -> &'static str {
+    match raw.as_bytes().first() {
         Some(b'{') => "an object",
         Some(b'[') => "an array",
         Some(b'"') => "a string",
@@ -266,9 +245,9 @@ fn type_name(raw: &RawValue) -> &'static str {
 }
 
 /// Renders a chat as `role: content`, turns parted by a blank line, tool calls as JSON.
-fn chat(key: &str, raw: &RawValue) -> Result<(String, Vec<Turn>), RecordError> {
+fn chat(key: &str, raw: &str) -> Result<(String, Vec<Turn>), RecordError> {
     let wrong = || RecordError::Type { field: key.into(), found: type_name(raw) };
-    let messages: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
+    let messages: Vec<&RawValue> = serde_json::from_str(raw).map_err(|_| wrong())?;
     let (mut text, mut turns) = (String::new(), Vec::with_capacity(messages.len()));
     for message in messages {
         let fields = Record::parse_str(message.get()).map_err(|_| wrong())?;
@@ -284,7 +263,7 @@ fn chat(key: &str, raw: &RawValue) -> Result<(String, Vec<Turn>), RecordError> {
             push_content(part, &mut text, start);
         }
         for call in ["tool_calls", "function_call"].iter().filter_map(|k| fields.top(k)) {
-            if call.get() != "null" {
+            if call != "null" {
                 push_call(call, &mut text, start);
             }
         }
@@ -293,14 +272,14 @@ fn chat(key: &str, raw: &RawValue) -> Result<(String, Vec<Turn>), RecordError> {
     Ok((text, turns))
 }
 
-fn push_content(raw: &RawValue, text: &mut String, start: usize) {
+fn push_content(raw: &str, text: &mut String, start: usize) {
     if let Some(content) = string(raw) {
         part(text, start, &content);
         return;
     }
-    let Ok(parts) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else { return };
+    let Ok(parts) = serde_json::from_str::<Vec<&RawValue>>(raw) else { return };
     for piece in parts {
-        if let Some(content) = string(piece) {
+        if let Some(content) = string(piece.get()) {
             part(text, start, &content);
         } else if let Ok(fields) = Record::parse_str(piece.get()) {
             for content in ["text", "content"].iter().filter_map(|k| fields.top(k)) {
@@ -314,8 +293,8 @@ fn push_content(raw: &RawValue, text: &mut String, start: usize) {
 
 /// Tool calls are shown as the JSON they are, with their argument strings read once more, so that
 /// what is said in an argument is text and not an escaped string.
-fn push_call(raw: &RawValue, text: &mut String, start: usize) {
-    let Ok(value) = serde_json::from_str::<serde_json::Value>(raw.get()) else { return };
+fn push_call(raw: &str, text: &mut String, start: usize) {
+    let Ok(value) = serde_json::from_str::<serde_json::Value>(raw) else { return };
     let calls = match value {
         serde_json::Value::Array(calls) => calls,
         one => vec![one],

@@ -15,11 +15,9 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::Compression;
-use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::properties::WriterProperties;
-use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::file::writer::SerializedFileWriter;
 use serde_json::{Map, Value};
 
 use super::Input;
@@ -75,6 +73,11 @@ impl Table {
     pub fn rows_before(&self, group: usize) -> u64 {
         let groups = self.metadata.metadata().row_groups().iter().take(group);
         groups.map(|g| g.num_rows().try_into().unwrap_or(0u64)).sum()
+    }
+
+    pub(super) fn stored_group(&self, group: usize) -> Option<StoredGroup<'_>> {
+        let metadata = self.metadata.metadata().row_groups().get(group)?;
+        Some(StoredGroup { chunks: &self.chunks, metadata })
     }
 
     /// The batches of one row group: all columns, or only the top-level ones of these names.
@@ -149,6 +152,12 @@ pub fn writer(
     ArrowWriter::try_new(File::create(path)?, schema, Some(properties))
 }
 
+/// A row group as it is stored: its chunks, and what the footer says of it.
+pub(super) struct StoredGroup<'t> {
+    pub chunks: &'t Chunks,
+    pub metadata: &'t RowGroupMetaData,
+}
+
 /// Writes the footer and syncs.
 ///
 /// # Errors
@@ -156,45 +165,6 @@ pub fn writer(
 pub fn close(mut writer: ArrowWriter<File>) -> Result<(), ParquetError> {
     writer.finish()?;
     Ok(writer.inner().sync_data()?)
-}
-
-/// Joins Parquet files of one schema by copying their row groups as they are.
-///
-/// # Errors
-/// Those of reading and writing.
-pub fn join<W: std::io::Write + Send>(
-    parts: &[std::path::PathBuf],
-    out: W,
-) -> Result<(), ParquetError> {
-    let Some(first) = parts.first() else { return Ok(()) };
-    let reader = SerializedFileReader::new(File::open(first)?)?;
-    let file_metadata = reader.metadata().file_metadata();
-    let properties = WriterProperties::builder()
-        .set_key_value_metadata(file_metadata.key_value_metadata().cloned())
-        .build();
-    let schema = file_metadata.schema_descr().root_schema_ptr();
-    let mut writer = SerializedFileWriter::new(out, schema, Arc::new(properties))?;
-    for part in parts {
-        let input = File::open(part)?;
-        let reader = SerializedFileReader::new(input.try_clone()?)?;
-        for group in reader.metadata().row_groups() {
-            let mut to = writer.next_row_group()?;
-            for column in group.columns() {
-                let closed = ColumnCloseResult {
-                    bytes_written: column.compressed_size().try_into().unwrap_or(0),
-                    rows_written: group.num_rows().try_into().unwrap_or(0),
-                    metadata: column.clone(),
-                    bloom_filter: None,
-                    column_index: None,
-                    offset_index: None,
-                };
-                to.append_column(&input, closed)?;
-            }
-            to.close()?;
-        }
-    }
-    writer.close()?;
-    Ok(())
 }
 
 /// The column at a dotted path, structs followed.
