@@ -204,6 +204,7 @@ def main() -> int:
         report, wrong = {}, []
         for name, kills in [("reads_fail", False), ("reads_fail_and_runs_are_killed", True)]:
             report[name], found = half(Path(place) / name, parable, shim, minutes * 30, kills)
+            print(name, json.dumps(report[name]), found[:5], file=sys.stderr, flush=True)
             wrong += found
     report = {
         "command": f"benches/soak.py {minutes:g}",
