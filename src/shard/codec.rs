@@ -149,6 +149,10 @@ impl<R: Read> Read for Capped<R> {
 /// Those of the file.
 pub fn zstd_frames(stored: &Stored) -> io::Result<Frames> {
     let (mut frames, mut damage, mut at) = (Vec::new(), Vec::new(), 0);
+    if stored.is_empty() {
+        let message = "an empty file, which holds no zst frame".into();
+        damage.push(super::Damage { byte_offset: 0, message });
+    }
     while at < stored.len() {
         if let Some(end) = frame_end(stored, at) {
             frames.push((at, end));
@@ -244,6 +248,12 @@ mod tests {
             all.extend(frame);
         }
         assert_eq!(of(&all), (expected, Vec::new()));
+    }
+
+    #[test]
+    fn an_empty_file_is_no_frame() {
+        let (frames, damage) = of(b"");
+        assert_eq!((frames.len(), damage.len()), (0, 1));
     }
 
     #[test]
