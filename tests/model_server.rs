@@ -441,7 +441,8 @@ fn a_ceiling_ends_a_run_that_a_later_call_finishes() {
     let texts = composed(place.path());
     let model = Model::start(move |asked| says(&texts[asked.card()]));
     let args = format!("{SIX} --max-tokens 400 --concurrency 2");
-    let ceiling = format!("{args} --max-total-tokens 9000");
+    // One at a time: two side by side may both meet the ceiling before either is done.
+    let ceiling = format!("{SIX} --max-tokens 400 --concurrency 1 --max-total-tokens 9000");
     let (code, said) = generate(place.path(), &model, "out", &ceiling);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("ceiling"), "{said}");
