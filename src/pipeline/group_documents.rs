@@ -100,16 +100,16 @@ impl<'t> GroupDocuments<'t> {
         if let Written::Not(batches) = self.written {
             let schema = self.schema.clone();
             let mut writer = table::writer(self.path, schema, self.footer.compression)?;
-            let again = self.table.row_group(self.group, None).map_err(|_| Fault::Reread)?;
-            let mut left = batches;
-            for batch in again.take(batches) {
-                let batch = batch.map_err(|_| Fault::Reread)?;
-                let rows: Vec<Row> = (0..batch.num_rows()).map(Row::as_it_came).collect();
-                writer.write(&document_batch(&batch, &self.schema, &rows, "")?)?;
-                left -= 1;
-            }
-            if left > 0 {
-                return Err(Fault::Reread);
+            // Without a batch nothing is read again: a row group that is not to be copied never asks
+            // for another try.
+            if batches > 0 {
+                let mut again =
+                    self.table.row_group(self.group, None).map_err(|_| Fault::Reread)?;
+                for _ in 0..batches {
+                    let batch = again.next().and_then(Result::ok).ok_or(Fault::Reread)?;
+                    let rows: Vec<Row> = (0..batch.num_rows()).map(Row::as_it_came).collect();
+                    writer.write(&document_batch(&batch, &self.schema, &rows, "")?)?;
+                }
             }
             self.written = Written::Anew(Box::new(writer));
         }
